@@ -1,0 +1,5 @@
+.PHONY: check test
+check:
+	ruff check . && ruff format --check . && mypy
+test:
+	pytest
