@@ -1,0 +1,1 @@
+"""Pretrained feature extractors: their table, their graphs, their weights and their cost."""
