@@ -1,0 +1,1 @@
+"""Images on disk: index, decoding, audit, splits, loading, and the public data sets."""

@@ -1,0 +1,162 @@
+"""Files to pixels: the one decoder of training, evaluation and prediction.
+
+Pillow reads by content, whatever the file's name says. Orientation is applied, transparency laid on a
+stated colour, deep and unusual modes brought to 8-bit RGB, and of an animation the first frame taken.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transferkit.errors import UnreadableImage
+
+# Part of the key of every feature bank: raise it when a change here changes pixels.
+POLICY_VERSION = 1
+# Evaluation crop of the ImageNet networks: short side to 256 for an input of 224.
+CROP_RATIO = 256 / 224
+MAX_PIXELS = 200_000_000
+THREADS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodePolicy:
+    """How a file becomes an array.
+
+    Attributes:
+        size_px: side S of the result.
+        resize: `crop` (short side to 256/224 of S, middle cut out), `pad` (long side to S, bars in
+            the background colour) or `stretch` (aspect ratio given up).
+        background: RGB 0..255 under transparency and beside padded images.
+    """
+
+    size_px: int
+    resize: str = "crop"
+    background: tuple[int, int, int] = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some decoded images: `images` uint8 `(n, S, S, 3)`, `rows` their places in the list asked for."""
+
+    rows: np.ndarray
+    images: np.ndarray
+    failed: dict[int, str]
+
+
+def decode(path: Path, policy: DecodePolicy) -> np.ndarray:
+    """An image file as uint8 RGB `(S, S, 3)`.
+
+    Raises:
+        UnreadableImage: it cannot be decoded; has the path and the reason.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            _check_size(image)
+            side = math.ceil(policy.size_px * CROP_RATIO)
+            image.draft("RGB", (side, side))  # JPEG only: decodes at 1/2, 1/4 or 1/8 where enough
+            upright = ImageOps.exif_transpose(image)
+            return np.asarray(_fit(_to_rgb(upright, policy.background), policy))
+    except Exception as error:  # Pillow and its plug-ins raise many kinds for broken files
+        raise UnreadableImage(str(path), _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return "not an image, or broken from its first bytes" if "cannot identify" in text else text
+
+
+def _check_size(image: Any) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width}x{height} pixels are more than the limit of {MAX_PIXELS:,}")
+
+
+def _to_rgb(image: Any, background: tuple[int, int, int]) -> Any:
+    from PIL import Image
+
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        ground = Image.new("RGBA", layer.size, (*background, 255))
+        return Image.alpha_composite(ground, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bit(values: np.ndarray) -> np.ndarray:
+    """Deep grey values `(H, W)` as 0..255.
+
+    The full scale is that of the smallest common depth (8, 10, 12, 14, 16, 32 bit) that holds the
+    largest value, so a 12-bit camera picture in a 16-bit file does not turn out near black. Floats
+    up to 1 have full scale 1.
+    """
+    top = float(values.max(initial=0))
+    if values.dtype.kind == "f" and top <= 1.0:
+        scale = 1.0
+    else:
+        scale = next(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 32, 128) if top <= 2.0**bits - 1)
+    return np.clip(np.rint(values.astype(np.float64) * (255 / scale)), 0, 255).astype(np.uint8)
+
+
+def _fit(image: Any, policy: DecodePolicy) -> Any:
+    from PIL import Image, ImageOps
+
+    size = (policy.size_px, policy.size_px)
+    if policy.resize == "pad":
+        return ImageOps.pad(image, size, Image.Resampling.BICUBIC, color=policy.background)
+    box = _middle(image.size) if policy.resize == "crop" else None
+    return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+
+
+def _middle(size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The square of an image that is left after short side to 256/224 and middle crop."""
+    width, height = size
+    side = min(size) / CROP_RATIO
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def decode_chunks(
+    paths: Sequence[Path], policy: DecodePolicy, chunk: int = 64, ahead: int = 3
+) -> Iterator[Chunk]:
+    """Decode files in threads, in order, a few chunks ahead of whoever takes them.
+
+    Args:
+        paths: the files.
+        policy: how they are decoded.
+        chunk: images in a chunk; files that fail leave it shorter.
+        ahead: chunks that may wait in memory; the bound of what this holds.
+    """
+    starts = range(0, len(paths), chunk)
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting = [[pool.submit(_try, path, policy) for path in paths[s : s + chunk]] for s in starts[:ahead]]
+        for n, start in enumerate(starts):
+            results = [future.result() for future in waiting.pop(0)]
+            if (later := n + ahead) < len(starts):
+                more = paths[starts[later] : starts[later] + chunk]
+                waiting.append([pool.submit(_try, path, policy) for path in more])
+            yield _chunk(start, results, policy)
+
+
+def _try(path: Path, policy: DecodePolicy) -> np.ndarray | str:
+    try:
+        return decode(path, policy)
+    except UnreadableImage as error:
+        return error.reason
+
+
+def _chunk(start: int, results: list[np.ndarray | str], policy: DecodePolicy) -> Chunk:
+    good = [(start + i, r) for i, r in enumerate(results) if not isinstance(r, str)]
+    failed = {start + i: r for i, r in enumerate(results) if isinstance(r, str)}
+    shape = (0, policy.size_px, policy.size_px, 3)
+    images = np.stack([image for _, image in good]) if good else np.empty(shape, np.uint8)
+    return Chunk(np.array([row for row, _ in good], dtype=np.int64), images, failed)

@@ -1,0 +1,215 @@
+"""A folder of images as one table: which files, which labels, which given split."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from transferkit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Names that mean a split when they are the folders at the top.
+SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val"}
+SPLIT_NAMES |= {"validation": "val", "test": "test", "testing": "test"}
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .tif .tiff .avif .ppm .pgm .pbm .jp2 .ico".split()
+)
+CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a folder holds.
+
+    Attributes:
+        root: the folder.
+        files: a row for every image: `path` (relative to root, with /), `label`, `split` (given by
+            the folders, else ""), `sha256` of the file's bytes. Sorted by path.
+        excluded: a row for every file that is left out: `path`, `reason`.
+    """
+
+    root: Path
+    files: "pd.DataFrame"
+    excluded: "pd.DataFrame"
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names in output order: sorted."""
+        return sorted(self.files["label"].unique())
+
+    def without(self, failed: dict[str, str]) -> "Index":
+        """The index less some files, which move to `excluded` with their reason."""
+        import pandas as pd
+
+        if not failed:
+            return self
+        gone = pd.DataFrame({"path": list(failed), "reason": list(failed.values())})
+        kept = self.files[~self.files["path"].isin(failed.keys())].reset_index(drop=True)
+        return Index(self.root, kept, pd.concat([self.excluded, gone], ignore_index=True))
+
+
+def index_folder(root: Path, exclude: frozenset[str] = frozenset()) -> Index:
+    """The index of `root/class/*` or `root/{train,val,test}/class/*`, sub-folders included.
+
+    Args:
+        root: the folder.
+        exclude: paths relative to root that are to be left out.
+
+    Raises:
+        UsageError: there is no such folder, or it is a file.
+        DataError: it holds no images in class folders.
+    """
+    import pandas as pd
+
+    _check_is_folder(root)
+    rows: list[tuple[str, str, str]] = []
+    left_out: list[tuple[str, str]] = []
+    for split, label, folder in _class_folders(root, left_out):
+        before = len(rows)
+        for path in _files_below(folder, left_out, root):
+            relative = path.relative_to(root).as_posix()
+            if relative in exclude:
+                left_out.append((relative, "excluded on request"))
+            elif reason := _why_not_an_image(path):
+                left_out.append((relative, reason))
+            else:
+                rows.append((relative, label, split))
+        if len(rows) == before:
+            left_out.append((folder.relative_to(root).as_posix() + "/", "class folder without images"))
+    if not rows:
+        raise DataError(_no_images(root, left_out))
+    rows.sort()
+    files = pd.DataFrame(rows, columns=["path", "label", "split"])
+    files["sha256"] = _hashes([root / path for path in files["path"]])
+    return Index(root, files, pd.DataFrame(sorted(left_out), columns=["path", "reason"]))
+
+
+def check_classes(index: Index) -> None:
+    """Refuse what no classifier can be made of.
+
+    Raises:
+        DataError: fewer than two classes, or a class with a single image; names them.
+    """
+    counts = index.files["label"].value_counts()
+    if len(counts) < 2:
+        raise DataError(
+            f"{index.root}: one class only ({counts.index[0]!r}, {counts.iloc[0]} images). "
+            "A classifier needs at least two: one sub-folder of images for each class."
+        )
+    alone = sorted(counts[counts < 2].index)
+    if alone:
+        raise DataError(
+            f"{index.root}: {_listed(alone)} {'has' if len(alone) == 1 else 'have'} a single "
+            "image. Every class needs images both to train and to check with: add images, or move "
+            "the folder away."
+        )
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:8])
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"class{'es' if len(names) > 1 else ''} {shown}{more}"
+
+
+def _check_is_folder(root: Path) -> None:
+    if root.is_dir():
+        return
+    if root.exists():
+        raise UsageError(f"{root} is a file; a folder with one sub-folder for each class is needed.")
+    near = [p.name for p in root.parent.iterdir() if p.is_dir()] if root.parent.is_dir() else []
+    from transferkit.errors import nearest_first
+
+    guess = f" Beside it: {', '.join(nearest_first(root.name, near)[:5])}." if near else ""
+    raise UsageError(
+        f"no such folder: {root}.{guess} Give a folder with one sub-folder of images for each "
+        "class, or the name of a data set ('transferkit datasets' lists them)."
+    )
+
+
+def _class_folders(root: Path, left_out: list[tuple[str, str]]) -> Iterator[tuple[str, str, Path]]:
+    """(given split or "", class name, folder) for every class folder."""
+    tops = _folders(root, left_out)
+    splits = [(SPLIT_NAMES[t.name.lower()], t) for t in tops if t.name.lower() in SPLIT_NAMES]
+    if not any(name == "train" for name, _ in splits) or not _folders(splits[0][1], []):
+        yield from (("", top.name, top) for top in tops)
+        return
+    for top in tops:
+        split = SPLIT_NAMES.get(top.name.lower())
+        if split is None:
+            left_out.append((top.name + "/", "beside train/val/test folders, so not a class"))
+            continue
+        yield from ((split, folder.name, folder) for folder in _folders(top, left_out, root))
+
+
+def _folders(parent: Path, left_out: list[tuple[str, str]], root: Path | None = None) -> list[Path]:
+    found = []
+    for entry in sorted(parent.iterdir()):
+        if entry.is_dir():
+            if not _is_clutter(entry.name):
+                found.append(entry)
+        elif entry.is_file() and not _is_clutter(entry.name):
+            reason = "lies beside the class folders, not in one"
+            left_out.append((entry.relative_to(root or parent).as_posix(), reason))
+    return found
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith(".") or name in CLUTTER
+
+
+def _files_below(folder: Path, left_out: list[tuple[str, str]], root: Path) -> Iterator[Path]:
+    """Files below a folder, links followed, no folder entered twice."""
+    entered: set[str] = set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = sorted(name for name in folders if not _is_clutter(name))
+        for name in sorted(files):
+            path = Path(here, name)
+            if _is_clutter(name):
+                left_out.append((path.relative_to(root).as_posix(), "hidden or system file"))
+            else:
+                yield path
+
+
+def _why_not_an_image(path: Path) -> str:
+    """Why a file is left out before decoding, or "" when it is taken for an image."""
+    if not path.is_file():
+        return "not a regular file (broken link, pipe or device)"
+    if not os.access(path, os.R_OK):
+        return "no permission to read it"
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return ""
+    from PIL import Image
+
+    try:
+        with Image.open(path):
+            return ""
+    except Exception:  # Pillow raises many kinds for files that are not images
+        return "not an image"
+
+
+def _hashes(paths: list[Path]) -> list[str]:
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(_sha256, paths))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _no_images(root: Path, left_out: list[tuple[str, str]]) -> str:
+    seen = "; ".join(f"{path}: {reason}" for path, reason in left_out[:5]) or "it is empty"
+    return (
+        f"{root}: no images in class folders ({seen}). Expected {root.name}/CLASS/*.jpg or "
+        f"{root.name}/train/CLASS/*.jpg, one folder for each class."
+    )

@@ -1,0 +1,105 @@
+"""Batches for training, as tf.data: the one place of the data side that imports TensorFlow."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from transferkit.data.decode import DecodePolicy, decode
+
+
+class Source(Protocol):
+    """Something that gives the inputs of rows of an index."""
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """float32 `(len(rows), H, W, channels)`."""
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Images: from where they are kept decoded, else decoded anew each time they are asked for.
+
+    Attributes:
+        paths: of all rows of the index.
+        policy: how they are decoded.
+        kept: gives decoded images by row; None for sets too large to keep.
+    """
+
+    paths: list[Path]
+    policy: DecodePolicy
+    kept: Source | None = None
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """float32 `(len(rows), S, S, 3)`, RGB 0..255."""
+        if self.kept is not None:
+            return self.kept.take(rows)
+        images = [decode(self.paths[row], self.policy) for row in rows]
+        return np.stack(images).astype(np.float32)
+
+
+def epoch_order(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """The rows in the order of one epoch: a function of seed and epoch and of nothing else."""
+    return np.random.default_rng((seed, epoch)).permutation(rows)
+
+
+def epoch_batches(
+    source: Source,
+    labels: np.ndarray,
+    order: np.ndarray,
+    *,
+    batch_size: int,
+    augment: str = "none",
+    seed: int = 0,
+    epoch: int = 0,
+) -> Any:
+    """One epoch as a tf.data.Dataset of (inputs float32, class numbers).
+
+    Args:
+        source: gives inputs by row.
+        labels: int `(N,)`, class number of each row of the index.
+        order: rows of this epoch.
+        batch_size: the last batch may be smaller.
+        augment: `none`, or `light`: mirror, and shift by up to an eighth; drawn for each image from
+            (seed, epoch, row), so that threads do not matter.
+        seed: of the augmentation.
+        epoch: likewise.
+    """
+    import tensorflow as tf
+
+    shape = source.take(order[:1]).shape[1:]
+
+    def generate() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            yield source.take(rows), labels[rows].astype(np.int32), rows.astype(np.int32)
+
+    signature = (
+        tf.TensorSpec((None, *shape), tf.float32),
+        tf.TensorSpec((None,), tf.int32),
+        tf.TensorSpec((None,), tf.int32),
+    )
+    batches = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    if augment == "light":
+        batches = batches.map(lambda x, y, rows: (_light(x, rows, seed, epoch), y, rows))
+    steps = -(-len(order) // batch_size)
+    pairs = batches.map(lambda x, y, rows: (x, y)).apply(tf.data.experimental.assert_cardinality(steps))
+    return pairs.prefetch(2)
+
+
+def _light(images: Any, rows: Any, seed: int, epoch: int) -> Any:
+    """Each image mirrored with probability 1/2 and shifted by up to 1/8 of its side."""
+    import tensorflow as tf
+
+    side = images.shape[1]
+    margin = side // 8
+    padded = tf.pad(images, [[0, 0], [margin, margin], [margin, margin], [0, 0]], "REFLECT")
+
+    def one(pair: tuple[Any, Any]) -> Any:
+        image, row = pair
+        state = tf.stack([row, tf.constant(seed * 100_003 + epoch, tf.int32)])
+        cropped = tf.image.stateless_random_crop(image, (side, side, 3), state)
+        return tf.image.stateless_random_flip_left_right(cropped, state + 1)
+
+    return tf.map_fn(one, (padded, rows), fn_output_signature=images.dtype)
