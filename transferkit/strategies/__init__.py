@@ -1,0 +1,18 @@
+"""Strategies: pure functions from a setting to phases. Nothing here knows Keras."""
+
+from transferkit.strategies.base import Phase, Setting, StrategyFunction
+from transferkit.strategies.finetune_deep import finetune_deep
+from transferkit.strategies.finetune_top import finetune_top
+from transferkit.strategies.full import full
+from transferkit.strategies.linear import linear
+from transferkit.strategies.multistage import multistage
+
+STRATEGIES: dict[str, StrategyFunction] = {
+    "linear": linear,
+    "multistage": multistage,
+    "finetune-top": finetune_top,
+    "finetune-deep": finetune_deep,
+    "full": full,
+}
+
+__all__ = ["STRATEGIES", "Phase", "Setting", "StrategyFunction"]
