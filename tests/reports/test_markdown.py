@@ -1,0 +1,134 @@
+import re
+
+import pytest
+
+from tests.toy_report import make_report
+from transferkit.evaluation.report import Data, Decision
+from transferkit.reports import markdown
+from transferkit.reports.tables import name, table, text
+
+
+def test_the_first_sentence_gives_both_scores_with_their_intervals():
+    page = markdown.render(make_report(labels=[0] * 9 + [1], predicted=[0] * 10, classes=6))
+    assert (
+        "**Top-1 90.0 %** (95 % interval 59.6 to 98.2 %) and "
+        "**top-5 100.0 %** (95 % interval 72.2 to 100.0 %) on 10 test images of 6 classes, "
+        "with mobilenet and the strategy `finetune-top`.\n"
+    ) in page
+
+
+def test_top5_is_left_out_of_the_headline_where_it_means_nothing():
+    page = markdown.render(make_report(classes=5))
+    assert "Top-5 is left out: with 5 classes it is 1.0 by definition." in page
+    assert "**top-5" not in page
+
+
+def test_without_a_test_split_the_page_says_that_its_figure_is_optimistic():
+    page = markdown.render(make_report(splits=("val",)))
+    assert "> Note: no test split: val chose the model, so its figure is optimistic." in page
+    assert " val images of " in page
+
+
+def test_the_model_stands_beside_the_majority_class_and_the_linear_classifier():
+    page = markdown.render(make_report(labels=[0, 1], predicted=[0, 0], classes=2))
+    assert (
+        "|  | val | test |\n| --- | ---: | ---: |\n"
+        "| always the most frequent class | 20.0 % | 25.0 % |\n"
+        "| linear classifier | 50.0 % | 55.0 % |\n"
+        "| **this model** | 50.0 % | 50.0 % |\n"
+    ) in page
+    assert "Kept: the fine-tuned model: it is better on val." in page
+
+
+def test_the_cell_of_this_data_set_is_marked_in_the_matrix():
+    page = markdown.render(make_report())
+    assert "| lots of data | **`finetune-top` ← this data set** | `finetune-deep` |" in page
+    assert "| little data | `linear` | `multistage` |" in page
+    assert "- 500 images a class are lots\n" in page
+
+
+def test_phases_stand_in_a_table_with_a_column_for_each_of_their_keys():
+    assert (
+        "| name | features | learning rate |\n| --- | --- | --- |\n| head | stage4, stage5 | 0.001 |\n"
+    ) in markdown.render(make_report())
+
+
+def test_a_strategy_that_was_asked_for_is_told_from_the_one_of_the_cell():
+    page = markdown.render(make_report(strategy="full"))
+    assert "The strategy `full` was used instead of the cell's `finetune-top`." in page
+    unknown = Decision(quadrant="unknown", similarity="unknown", amount="lots")
+    assert "this data set**" not in markdown.render(make_report(decision=unknown))
+
+
+def test_every_picture_shown_is_written_and_the_other_way_round(tmp_path):
+    markdown.write(make_report(), tmp_path)
+    shown = re.findall(r"\]\((figures/[^)]*)\)", (tmp_path / "report.md").read_text("utf-8"))
+    written = [f"figures/{path.name}" for path in (tmp_path / "figures").iterdir()]
+    assert sorted(shown) == sorted(written)
+    assert len(shown) == 3
+
+
+def test_a_run_without_epochs_or_penalties_has_the_matrix_alone(tmp_path):
+    markdown.write(make_report(history=(), linear_path=()), tmp_path)
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["confusion.png"]
+    assert "No epoch was trained" in (tmp_path / "report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("folder_twice", [False, True])
+def test_the_page_may_be_written_again(tmp_path, folder_twice):
+    for _ in range(1 + folder_twice):
+        markdown.write(make_report(), tmp_path)
+
+
+def test_twenty_excluded_files_are_listed_and_the_rest_counted():
+    files = tuple((f"{i}.jpg", "empty file") for i in range(23))
+    data = Data(name="toys", classes=2, counts={"train": {"class 0": 3}}, excluded=files)
+    page = markdown.render(make_report(data=data, classes=2))
+    assert "| 19.jpg | empty file |" in page
+    assert "| 20.jpg |" not in page
+    assert "and 3 more: `excluded.csv`" in page
+
+
+def test_a_hundred_classes_keep_the_page_short():
+    page = markdown.render(make_report(classes=100))
+    assert "The other 70 classes are in `metrics.json`." in page
+    assert len(page.splitlines()) < 130
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("a|b", "a\\|b"),
+        ("<b>&", "&lt;b&gt;&amp;"),
+        ("`x`", "&#96;x&#96;"),
+        ("two\n\nlines", "two lines"),
+        ("$x_", "\\$x\\_"),
+        ("snow_leopard", "snow_leopard"),
+        ("__init__", "\\_\\_init\\_\\_"),
+        ("*[a](b)", "\\*\\[a\\](b)"),
+        ("\udcff\x1b", "??"),
+        ("日本🐈", "日本🐈"),
+    ],
+)
+def test_text_reads_exactly_as_it_is(value, written):
+    assert text(value) == written
+
+
+def test_a_long_name_is_cut():
+    assert name("x" * 300) == "x" * 59 + "…"
+
+
+def test_hostile_names_leave_every_table_whole(tmp_path):
+    names = ("$x_", "a|b", "<b>", "two\nlines", "x" * 300, "\udcff🐈\\")
+    labels = [0, 1, 2, 3, 4, 5]
+    report = make_report(class_names=names, labels=labels, predicted=labels[::-1], classes=6)
+    markdown.write(report, tmp_path)
+    page = (tmp_path / "report.md").read_text("utf-8")
+    for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
+        bars = {len(re.findall(r"(?<!\\)\|", line.replace("\\\\", ""))) for line in block.split("\n")[:-1]}
+        assert len(bars) == 1, block
+    assert "<b>" not in page
+
+
+def test_a_table_aligns_its_numbers_right():
+    assert table(["a", "n"], [["x", "1"]], 1) == "| a | n |\n| --- | ---: |\n| x | 1 |"

@@ -1,0 +1,1 @@
+"""From probabilities to a frozen `Report`: numbers only, nothing is drawn here."""

@@ -1,0 +1,1 @@
+"""Renderings of a `Report` for people: each reads the report and nothing else."""

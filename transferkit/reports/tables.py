@@ -1,0 +1,48 @@
+"""Markdown text from values that may hold anything, such as the names of files and folders."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+NAME_LIMIT = 60  # characters of a class name in a table; labels.json has it whole
+
+# Letters that Markdown, HTML inside it, or the formulas of some viewers would read as their own.
+# An underscore inside a word is plain text and stays, since most class names have one.
+_SPECIAL = re.compile(r"[\\|*\[\]~$#&<>`]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
+# A backslash before these is not enough for every viewer.
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "&#96;"}
+
+
+def text(value: object, limit: int | None = None) -> str:
+    """The value as one line of Markdown that reads exactly as it is, also inside a table.
+
+    Letters that cannot be printed, line breaks and halves of a broken encoding among them, become
+    spaces or `?`; with a `limit`, a longer text is cut to so many characters and ends with "…".
+    """
+    line = " ".join(str(value).split())
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    if limit is not None and len(line) > limit:
+        line = line[: limit - 1] + "…"
+    return _SPECIAL.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), line)
+
+
+def name(value: object) -> str:
+    """A class name, as `text`, cut to NAME_LIMIT characters."""
+    return text(value, NAME_LIMIT)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
+    """A Markdown table of cells that are Markdown already.
+
+    Args:
+        header: the column names.
+        rows: as many cells each.
+        numbers: how many columns, counted from the right, hold numbers and are aligned right.
+    """
+    rules = ["---"] * (len(header) - numbers) + ["---:"] * numbers
+    lines = [header, rules, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def percent(fraction: float) -> str:
+    """A fraction 0..1 as a percentage with one digit after the point."""
+    return f"{100 * fraction:.1f} %"
