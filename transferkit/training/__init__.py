@@ -1,0 +1,1 @@
+"""The work: device, feature bank, linear classifier, gradient phases, the model that is saved."""

@@ -1,0 +1,207 @@
+"""Gradient phases: one cut, one schedule, the best weights kept."""
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from transferkit.data.loader import Source, epoch_batches, epoch_order
+from transferkit.errors import TrainingError
+from transferkit.progress import say, task
+from transferkit.strategies import Phase
+from transferkit.training.bank import predict
+from transferkit.training.device import is_out_of_memory
+from transferkit.training.linear import softmax
+from transferkit.training.model import weights_of
+
+# A loss this many times its first value counts as an explosion.
+EXPLOSION = 3.0
+RETRIES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a gradient phase works on.
+
+    Attributes:
+        model: inputs of `source` to logits; made by `model.tail`.
+        source: inputs by row of the index; `labels` their class numbers.
+        train: rows that train; `val`: rows that judge.
+        augment: see `data.loader`.
+        smoothing: weight of the past in the smoothed val loss.
+        jit: whether steps are compiled.
+    """
+
+    model: Any
+    source: Source
+    labels: np.ndarray
+    train: np.ndarray
+    val: np.ndarray
+    batch_size: int
+    seed: int
+    augment: str
+    weight_decay: float
+    smoothing: float
+    jit: bool
+
+
+@dataclass
+class Progress:
+    """Where a phase stands: what early stopping needs to know."""
+
+    first_loss: float
+    best_weights: list[np.ndarray]
+    best: float = math.inf
+    smoothed: float | None = None
+    wait: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Exploded(Exception):
+    """The loss is not finite or has passed three times its first value."""
+
+
+def rate_at(phase: Phase, epoch: int) -> float:
+    """Learning rate of an epoch (from 0): three tenths of the peak in the first, then a half cosine.
+
+    Source of the cosine: Loshchilov and Hutter 2017 (arXiv:1608.03983), without restarts.
+    """
+    if epoch == 0 and phase.epochs > 1:
+        return 0.3 * phase.learning_rate
+    done = max(0, epoch - 1) / max(1, phase.epochs - 1)
+    return phase.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def measure(job: Job, rows: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Probabilities, mean log-loss and top-1 of the model on some rows of the index."""
+    parts = []
+    for start in range(0, len(rows), job.batch_size):
+        inputs = job.source.take(rows[start : start + job.batch_size])
+        parts.append(predict(job.model, inputs, job.batch_size).astype(np.float64))
+    logits = np.concatenate(parts)
+    labels = job.labels[rows]
+    log_sum = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1)
+    loss = float(np.mean(log_sum - logits[np.arange(len(labels)), labels]))
+    return softmax(logits), loss, float(np.mean(logits.argmax(1) == labels))
+
+
+def run_phase(job: Job, phase: Phase) -> list[dict[str, Any]]:
+    """Train; the model is left with its best weights. Returns a row for each epoch.
+
+    Best is the lowest smoothed val loss, the start included. When the loss explodes the start
+    is restored and the rate cut to a third.
+
+    Raises:
+        TrainingError: it explodes at every rate that is tried.
+    """
+    start = weights_of(job.model)
+    for _ in range(RETRIES):
+        try:
+            progress = _run_epochs(job, phase)
+        except _Exploded as exploded:
+            job.model.set_weights(start)
+            phase = replace(phase, learning_rate=phase.learning_rate / 3)
+            say(f"{phase.name}: {exploded}; start restored, rate cut to {phase.learning_rate:.2g}")
+            continue
+        job.model.set_weights(progress.best_weights)
+        return progress.history
+    raise TrainingError(
+        f"{phase.name}: the loss explodes at {RETRIES} learning rates, the last "
+        f"{phase.learning_rate * 3:.2g}. Lower it with --set learning_rate=..."
+    )
+
+
+def _run_epochs(job: Job, phase: Phase) -> Progress:
+    _, first_loss, _ = measure(job, job.val)
+    progress = Progress(first_loss, weights_of(job.model), best=first_loss, smoothed=first_loss)
+    _compile(job, phase)
+    steps = math.ceil(len(job.train) / job.batch_size)
+    with task(phase.name, phase.epochs * steps, "steps") as bar:
+        for epoch in range(phase.epochs):
+            started = time.perf_counter()
+            job, logs = _fit_epoch(job, phase, epoch, bar)
+            _, val_loss, val_top1 = measure(job, job.val)
+            row = {"phase": phase.name, "epoch": epoch + 1, "loss": logs["loss"]}
+            row |= {"val_loss": val_loss, "top1": logs["top1"], "val_top1": val_top1}
+            row |= {
+                "learning_rate": rate_at(phase, epoch),
+                "seconds": time.perf_counter() - started,
+            }
+            progress.history.append(row)
+            bar.note(f"val loss {val_loss:.3f} top-1 {val_top1:.3f}")
+            _check_explosion(row, progress.first_loss)
+            if _should_stop(job, phase, progress, val_loss):
+                break
+    return progress
+
+
+def _compile(job: Job, phase: Phase) -> None:
+    """The one place that compiles: Keras ignores a change of `trainable` until then."""
+    import keras
+
+    job.model.compile(
+        optimizer=keras.optimizers.AdamW(phase.learning_rate, weight_decay=job.weight_decay),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="top1")],
+        jit_compile=job.jit,
+    )
+
+
+def _fit_epoch(job: Job, phase: Phase, epoch: int, bar: Any) -> tuple[Job, dict[str, float]]:
+    """One epoch of `fit`. When memory runs out the epoch begins again with half the batch."""
+    import keras
+
+    before = weights_of(job.model)
+    while True:
+        job.model.optimizer.learning_rate = rate_at(phase, epoch)
+        batches = epoch_batches(
+            job.source,
+            job.labels,
+            epoch_order(job.train, job.seed, epoch),
+            batch_size=job.batch_size,
+            augment=job.augment,
+            seed=job.seed,
+            epoch=epoch,
+        )
+        tick = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.advance())
+        try:
+            history = job.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[tick]).history
+        except Exception as error:
+            if not is_out_of_memory(error) or job.batch_size == 1:
+                raise
+            job = _with_half_batch(job, phase, before)
+            continue
+        return job, {name: float(values[-1]) for name, values in history.items()}
+
+
+def _with_half_batch(job: Job, phase: Phase, before: list[np.ndarray]) -> Job:
+    job = replace(job, batch_size=job.batch_size // 2)
+    say(f"{phase.name}: out of memory; going on with batches of {job.batch_size}")
+    job.model.set_weights(before)
+    # A new optimizer: the old one's slots may be what did not fit.
+    _compile(job, phase)
+    return job
+
+
+def _check_explosion(row: dict[str, Any], first_loss: float) -> None:
+    for name in ("loss", "val_loss"):
+        if not math.isfinite(row[name]):
+            raise _Exploded(f"{name} is not finite in epoch {row['epoch']}")
+        if row[name] > EXPLOSION * first_loss:
+            raise _Exploded(
+                f"{name} {row[name]:.3g} in epoch {row['epoch']} is over {EXPLOSION:g} times its "
+                f"first value {first_loss:.3g}"
+            )
+
+
+def _should_stop(job: Job, phase: Phase, progress: Progress, val_loss: float) -> bool:
+    assert progress.smoothed is not None
+    progress.smoothed = job.smoothing * progress.smoothed + (1 - job.smoothing) * val_loss
+    if progress.smoothed < progress.best:
+        progress.best, progress.wait = progress.smoothed, 0
+        progress.best_weights = weights_of(job.model)
+        return False
+    progress.wait += 1
+    return progress.wait >= phase.patience
