@@ -1,0 +1,162 @@
+"""What a plan's phases produce: classifiers that compete on val."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from transferkit.data.index import Index
+from transferkit.data.loader import ImageSource, Source
+from transferkit.plan import Plan
+from transferkit.progress import say
+from transferkit.recipe import Recipe
+from transferkit.strategies import Phase
+from transferkit.timing import Stopwatch
+from transferkit.training import model as models
+from transferkit.training.bank import Extractor, PooledBank, map_bank
+from transferkit.training.linear import LinearClassifier, fit_linear, score
+from transferkit.training.phases import Job, measure, run_phase
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all phases of a run share.
+
+    Attributes:
+        index: readable images with their splits in `files`.
+        labels: int `(N,)` class number of each row.
+        rows: split -> rows of the index.
+        bank: pooled features, rows as in the index.
+    """
+
+    recipe: Recipe
+    plan: Plan
+    index: Index
+    class_names: list[str]
+    labels: np.ndarray
+    rows: dict[str, np.ndarray]
+    bank: PooledBank
+    extractor: Extractor
+    jit: bool
+    watch: Stopwatch
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A classifier and how it does.
+
+    Attributes:
+        name: `linear`, `multistage` or `fine-tuned`.
+        probabilities: split -> float `(n, C)`.
+        score: val top-1, then negative val log-loss; higher is better.
+        model: complete Keras model.
+        fitted: the linear classifier, for the linear kinds.
+        history: a row for each epoch.
+    """
+
+    name: str
+    probabilities: dict[str, np.ndarray]
+    score: tuple[float, float]
+    model: Any
+    fitted: LinearClassifier | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run_phases(work: Work) -> tuple[Candidate, Candidate]:
+    """(the linear classifier on the last stage, the candidate that is best on val).
+
+    The linear classifier itself competes, so what is kept is never worse on val.
+    """
+    base = best = _linear(work, work.plan.linear)
+    for phase in work.plan.phases[1:]:
+        kept = best
+        start = models.weights_of(work.extractor.network)
+        new = _linear(work, phase) if phase.kind == "linear" else _finetuned(work, phase, base)
+        # The linear classifier's history goes first, whoever is kept.
+        history = [*kept.history, *new.history]
+        if new.score > kept.score:
+            best = Candidate(new.name, new.probabilities, new.score, new.model, new.fitted, history)
+        else:
+            work.extractor.network.set_weights(start)
+            best = Candidate(kept.name, kept.probabilities, kept.score, kept.model, kept.fitted, history)
+    return base, best
+
+
+def _evaluated_splits(work: Work) -> Iterator[tuple[str, np.ndarray]]:
+    for split in ("val", "test"):
+        if len(work.rows[split]):
+            yield split, work.rows[split]
+
+
+def _linear(work: Work, phase: Phase) -> Candidate:
+    train, val = work.rows["train"], work.rows["val"]
+    with work.watch.part("linear"):
+        fitted = fit_linear(
+            (work.bank.at(phase.features, train), work.labels[train]),
+            (work.bank.at(phase.features, val), work.labels[val]),
+            len(work.class_names),
+            work.recipe.strengths,
+        )
+        # Evaluation of a frozen strategy comes from the bank: no image passes the network again.
+        found = {
+            split: fitted.probabilities(work.bank.at(phase.features, rows))
+            for split, rows in _evaluated_splits(work)
+        }
+        top1, loss = score(fitted.probabilities(work.bank.at(phase.features, train)), work.labels[train])
+    val_top1, val_loss = score(found["val"], work.labels[val])
+    row = {"phase": phase.name, "epoch": 0, "loss": loss, "val_loss": val_loss, "top1": top1}
+    row |= {"val_top1": val_top1, "learning_rate": 0.0, "seconds": work.watch.seconds()["linear"]}
+    stages = [stage for stage in work.extractor.stages if stage.name in phase.features]
+    model = models.classifier(work.extractor.network, stages, fitted, len(work.class_names))
+    return Candidate(phase.name, found, (val_top1, -val_loss), model, fitted, [row])
+
+
+def _finetuned(work: Work, phase: Phase, base: Candidate) -> Candidate:
+    assert base.fitted is not None
+    source = _source(work, phase)
+    depth = 0 if isinstance(source, ImageSource) else phase.freeze_depth
+    stages = [stage for stage in work.extractor.stages if stage.name in phase.features]
+    network = work.extractor.network
+    with work.watch.part("phases"):
+        model = models.classifier(network, stages, base.fitted, len(work.class_names))
+        models.set_freeze_depth(network, work.extractor.stages, phase.freeze_depth)
+        job = _job(work, models.tail(model, work.extractor.stages, depth), source)
+        history = run_phase(job, phase)
+    with work.watch.part("evaluation"):
+        found = {s: measure(job, rows)[0] for s, rows in _evaluated_splits(work)}
+    top1, loss = score(found["val"], work.labels[work.rows["val"]])
+    return Candidate("fine-tuned", found, (top1, -loss), model, None, history)
+
+
+def _source(work: Work, phase: Phase) -> Source:
+    """Where a gradient phase takes its inputs: activations at the cut, or images.
+
+    Augmentation changes pixels, so with it every image passes the frozen stages in each epoch.
+    """
+    recipe = work.recipe
+    depth = phase.freeze_depth if recipe.augment == "none" else 0
+    maps = map_bank(work.extractor, work.index, depth, recipe.bank_limit_gb, work.watch)
+    if maps is not None and depth == phase.freeze_depth:
+        return maps
+    if maps is None:
+        say("finetune: images are decoded anew in each epoch")
+    paths = [work.index.root / path for path in work.index.files["path"]]
+    return ImageSource(paths, work.extractor.policy, maps)
+
+
+def _job(work: Work, model: Any, source: Source) -> Job:
+    recipe = work.recipe
+    return Job(
+        model=model,
+        source=source,
+        labels=work.labels,
+        train=work.rows["train"],
+        val=work.rows["val"],
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        augment=recipe.augment,
+        weight_decay=recipe.weight_decay,
+        smoothing=recipe.loss_smoothing,
+        jit=work.jit,
+    )

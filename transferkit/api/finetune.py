@@ -1,0 +1,211 @@
+"""From a folder of images to a reported classifier."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transferkit import runs
+from transferkit.api.candidates import Candidate, Work, run_phases
+from transferkit.api.inputs import open_training_data, start
+from transferkit.backbones.catalogue import BackboneSpec, lookup
+from transferkit.backbones.weights import resolve
+from transferkit.data.index import Index, check_classes
+from transferkit.data.splits import SPLITS, split_index
+from transferkit.plan import make_plan
+from transferkit.progress import say
+from transferkit.recipe import AUTO, Recipe
+from transferkit.runs import Run
+from transferkit.timing import Stopwatch
+from transferkit.training.bank import Extractor, pooled_bank
+from transferkit.training.device import Device
+
+if TYPE_CHECKING:
+    from transferkit.evaluation.report import Report
+
+
+def finetune(
+    data: str | Path, recipe: Recipe, *, out: str | Path | None = None, overwrite: bool = False
+) -> Run:
+    """Train the classifier that a recipe asks for and write its run folder.
+
+    Args:
+        data: folder of images, or the name of a public data set.
+        recipe: what is asked.
+        out: the run folder; None takes `runs/NAME-N`.
+        overwrite: replace a run that is there.
+
+    Raises:
+        TransferkitError: anything a user can mend; nothing is left at `out` then.
+    """
+    watch = Stopwatch()
+    folder = Path(out) if out is not None else runs.default_folder(str(data))
+    runs.check_output(folder, overwrite)
+    spec = lookup(recipe.backbone)
+    with watch.part("startup"):
+        # First of all, so that missing weights are told before a single image is read.
+        weights = resolve(spec, recipe.weights, _path(recipe.weights_dir))
+    with watch.part("index"):
+        index = open_training_data(data, recipe)
+        _split(index, recipe)
+    with watch.part("startup"):
+        device, extractor = start(spec, weights, recipe)
+    work = _prepared(index, spec, recipe, device, extractor, watch)
+    for reason in work.plan.reasons:
+        say(f"plan: {reason}")
+    base, best = run_phases(work)
+    say(f"kept: {kept_reason(base, best)}")
+    with runs.writing(folder) as aside:
+        _write(aside, work, base, best, device, str(data))
+    return Run(folder)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def _split(index: Index, recipe: Recipe) -> Any:
+    test = None if recipe.test_fraction == AUTO else float(recipe.test_fraction)
+    return split_index(index, seed=recipe.seed, val_fraction=recipe.val_fraction, test_fraction=test)
+
+
+def _prepared(
+    index: Index,
+    spec: BackboneSpec,
+    recipe: Recipe,
+    device: Device,
+    extractor: Extractor,
+    watch: Stopwatch,
+) -> Work:
+    """Bank, split and plan of the images that can be read."""
+    bank = pooled_bank(extractor, index, watch)
+    say(f"bank: {len(index.files)} images, {bank.computed} of them new")
+    readable = ~index.files["path"].isin(list(bank.failed)).to_numpy()
+    index = index.without(bank.failed)
+    for path, reason in list(bank.failed.items())[:5]:
+        say(f"left out: {path}: {reason}")
+    check_classes(index)
+    files = _split(index, recipe)
+    plan = make_plan(recipe, spec, files)
+    class_names = index.labels
+    number = {name: i for i, name in enumerate(class_names)}
+    return Work(
+        recipe=recipe,
+        plan=plan,
+        index=Index(index.root, files, index.excluded),
+        class_names=class_names,
+        labels=files["label"].map(number).to_numpy(dtype=np.int64),
+        rows={split: np.flatnonzero(files["split"] == split) for split in SPLITS},
+        bank=bank.keep(np.flatnonzero(readable)),
+        extractor=extractor,
+        jit=device.jit,
+        watch=watch,
+    )
+
+
+def kept_reason(base: Candidate, best: Candidate) -> str:
+    """Why the run keeps what it keeps, in one sentence."""
+    if best.name == base.name:
+        if len(best.history) == 1:
+            return f"the linear classifier (val top-1 {base.score[0]:.4f})."
+        return f"the linear classifier: nothing else beat its val top-1 of {base.score[0]:.4f}."
+    if best.score[0] > base.score[0]:
+        return f"{best.name}: val top-1 {best.score[0]:.4f} against {base.score[0]:.4f} of linear."
+    return (
+        f"{best.name}: val top-1 equal at {best.score[0]:.4f}, val log-loss {-best.score[1]:.4f} "
+        f"against {-base.score[1]:.4f} of linear."
+    )
+
+
+def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: Device, data: str) -> None:
+    """Everything in the run folder; the clock stops with the last file."""
+    import pandas as pd
+
+    from transferkit.evaluation.predictions import predictions_frame
+    from transferkit.reports import markdown
+    from transferkit.training.model import freeze_batch_norm
+
+    with work.watch.part("report"):
+        freeze_batch_norm(best.model)
+        best.model.save(folder / "model.keras")
+        runs.write_json(folder / "labels.json", work.class_names)
+        (folder / "recipe.yaml").write_text(work.recipe.to_yaml(), encoding="utf-8")
+        runs.write_json(folder / "plan.json", work.plan.as_dict())
+        runs.write_csv(folder / "splits.csv", work.index.files[["path", "label", "split"]])
+        runs.write_csv(folder / "content.csv", work.index.files[["sha256", "split"]])
+        runs.write_csv(folder / "excluded.csv", work.index.excluded)
+        history = pd.DataFrame(best.history, columns=list(runs.HISTORY_COLUMNS))
+        runs.write_csv(folder / "history.csv", history)
+    with work.watch.part("evaluation"):
+        report = make_report(work, base, best, device, data)
+        frames = [
+            predictions_frame(
+                list(work.index.files["path"].iloc[work.rows[split]]),
+                work.labels[work.rows[split]],
+                split,
+                probabilities=found,
+                class_names=work.class_names,
+            )
+            for split, found in best.probabilities.items()
+        ]
+        runs.write_csv(folder / "predictions.csv", pd.concat(frames))
+        runs.write_json(folder / "metrics.json", report.metrics())
+    with work.watch.part("report"):
+        markdown.write(report, folder)
+    runs.write_json(folder / "environment.json", _environment(work, device))
+
+
+def _environment(work: Work, device: Device) -> dict[str, Any]:
+    return {
+        "versions": runs.versions(),
+        "backend": device.backend,
+        "device": device.name,
+        "precision": device.precision,
+        "seed": work.recipe.seed,
+        "seconds": work.watch.seconds(),
+    }
+
+
+def make_report(work: Work, base: Candidate, best: Candidate, device: Device, data: str) -> "Report":
+    """The report's numbers, from the candidates' probabilities."""
+    from transferkit.evaluation.metrics import evaluate, majority_top1
+    from transferkit.evaluation.report import Data, Decision, Report
+
+    assert base.fitted is not None
+    labels = {split: work.labels[rows] for split, rows in work.rows.items()}
+    by_split = work.index.files.groupby("split")["label"]
+    found = best.probabilities
+    return Report(
+        title=Path(data).resolve().name,
+        data=Data(
+            name=data,
+            classes=len(work.class_names),
+            counts={str(s): {str(k): int(n) for k, n in c.value_counts().items()} for s, c in by_split},
+            excluded=tuple(work.index.excluded.itertuples(index=False, name=None)),
+        ),
+        class_names=tuple(work.class_names),
+        backbone=work.plan.backbone,
+        strategy=work.plan.strategy,
+        decision=Decision(
+            quadrant=work.plan.quadrant,
+            similarity=work.plan.similarity,
+            amount=work.plan.amount,
+            reasons=work.plan.reasons,
+            phases=tuple(vars(phase) for phase in work.plan.phases),
+        ),
+        splits={s: evaluate(p, labels[s], work.class_names) for s, p in found.items()},
+        linear_top1={s: _top1(p, labels[s]) for s, p in base.probabilities.items()},
+        majority_top1={s: majority_top1(labels["train"], labels[s]) for s in found},
+        kept=best.name,
+        kept_reason=kept_reason(base, best),
+        history=tuple(best.history),
+        linear_path=tuple(vars(tried) for tried in base.fitted.path),
+        seconds=work.watch.seconds(),
+        environment={"device": device.name, "precision": device.precision, **runs.versions()},
+    )
+
+
+def _top1(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    from transferkit.evaluation.metrics import top_k_hits
+
+    return float(top_k_hits(probabilities, labels, 1).mean())

@@ -1,0 +1,61 @@
+"""The command line: a guest of the library. Nothing here imports Keras before a command must."""
+
+import os
+from typing import Any
+
+import click
+
+from transferkit import progress
+from transferkit._version import __version__
+from transferkit.cli.backbones import backbones
+from transferkit.cli.datasets import datasets
+from transferkit.cli.evaluate import evaluate
+from transferkit.cli.finetune import finetune
+from transferkit.cli.plan import plan
+from transferkit.cli.predict import predict
+from transferkit.cli.recipes import recipes
+from transferkit.cli.weights import weights
+from transferkit.errors import TransferkitError
+
+
+class _Failure(click.ClickException):
+    """An error of the library as click shows it: one message, its exit code, no traceback."""
+
+    @classmethod
+    def of(cls, error: TransferkitError) -> "_Failure":
+        """The failure with that error's message and exit code."""
+        kind: type[_Failure] = type("Failure", (cls,), {"exit_code": error.exit_code})
+        return kind(str(error))
+
+
+class _Group(click.Group):
+    """Turns the library's errors into messages, in one place."""
+
+    def invoke(self, context: click.Context) -> Any:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        progress.show()
+        try:
+            return super().invoke(context)
+        except TransferkitError as error:
+            raise _Failure.of(error) from error
+
+
+EXAMPLE = "\b\nExample:\n  transferkit finetune photos/\n  transferkit predict runs/photos-1 new.jpg"
+
+
+@click.group(cls=_Group, epilog=EXAMPLE)
+@click.version_option(__version__, prog_name="transferkit")
+def cli() -> None:
+    """The best image classifier that a folder of photos allows.
+
+    Progress goes to stderr, results to stdout. Exit status: 0 done, 1 the work failed, 2 wrong usage.
+    """
+
+
+for command in (finetune, plan, evaluate, predict, backbones, recipes, weights, datasets):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point `transferkit`."""
+    cli()

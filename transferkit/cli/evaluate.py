@@ -1,0 +1,66 @@
+"""`transferkit evaluate`: how well a run does on other labelled images."""
+
+import json
+from pathlib import Path
+
+import click
+
+from transferkit.errors import UsageError
+
+EXAMPLE = "\b\nExample:\n  transferkit evaluate runs/pets-1 new-photos/ --map kitten=cat"
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("run")
+@click.argument("data")
+@click.option(
+    "--map",
+    "renames",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="The data's class OLD is the run's NEW.",
+)
+@click.option("--allow-missing", is_flag=True, help="Accept data without some of the run's classes.")
+@click.option("--split", metavar="NAME", help="Only the folder's train, val or test part.")
+@click.option("--predictions", metavar="FILE", help="Write a CSV row for every image.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def evaluate(
+    run: str,
+    data: str,
+    renames: tuple[str, ...],
+    allow_missing: bool,
+    split: str | None,
+    predictions: str | None,
+    as_json: bool,
+) -> None:
+    """Evaluate a RUN on the labelled images in DATA, classes joined by name."""
+    from transferkit.api import evaluate as run_evaluate
+    from transferkit.runs import Run, write_csv
+
+    found = run_evaluate(
+        Run.open(run), data, renames=_pairs(renames), allow_missing=allow_missing, split=split
+    )
+    if predictions:
+        write_csv(Path(predictions), found.predictions)
+    metrics = found.metrics
+    if as_json:
+        document = {"metrics": metrics.as_dict(), "failed": found.failed, "seen": found.seen}
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    low, high = metrics.top1_ci95
+    click.echo(f"top-1 {metrics.top1:.1%} (95% {low:.1%} to {high:.1%}, n={metrics.n})")
+    if metrics.top5_k < len(metrics.per_class):
+        click.echo(f"top-5 {metrics.top5:.1%}")
+    click.echo(f"macro-F1 {metrics.macro_f1:.3f}, log-loss {metrics.nll:.3f}, ECE {metrics.ece:.3f}")
+    for row in metrics.per_class:
+        click.echo(f"  {row.label}: recall {row.recall:.1%}, precision {row.precision:.1%}, n={row.n}")
+    for path, reason in found.failed.items():
+        click.echo(f"left out: {path}: {reason}", err=True)
+
+
+def _pairs(renames: tuple[str, ...]) -> dict[str, str]:
+    pairs = [rename.partition("=") for rename in renames]
+    for old, sign, new in pairs:
+        if not (old and sign and new):
+            raise UsageError(f"--map {old}{sign}{new}: OLD=NEW is needed, such as kitten=cat.")
+    return {old: new for old, _, new in pairs}

@@ -1,0 +1,32 @@
+"""`transferkit predict`: what a run says of images."""
+
+import json
+
+import click
+
+EXAMPLE = "\b\nExample:\n  transferkit predict runs/photos-1 new.jpg more/ > predictions.csv"
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("run")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def predict(context: click.Context, run: str, paths: tuple[str, ...], as_json: bool) -> None:
+    """Classify images (files or folders) with a RUN; CSV on stdout.
+
+    A file that cannot be read is named on stderr, the rest goes on, and the exit status is 1.
+    """
+    from transferkit.api import predict as run_predict
+    from transferkit.runs import Run
+
+    frame, failed = run_predict(Run.open(run), paths)
+    if as_json:
+        rows = frame.to_dict(orient="records")
+        click.echo(json.dumps({"predictions": rows, "failed": failed}, ensure_ascii=False))
+    else:
+        click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
+    for path, reason in failed.items():
+        click.echo(f"{path}: cannot be read as an image: {reason}", err=True)
+    if failed:
+        context.exit(1)

@@ -1,0 +1,162 @@
+"""The run folder: written aside and renamed when whole, read back by name."""
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transferkit.errors import OutputExists, UsageError
+from transferkit.recipe import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HISTORY_COLUMNS = (
+    "phase", "epoch", "loss", "val_loss", "top1", "val_top1", "learning_rate", "seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read from its folder."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """The run in a folder.
+
+        Raises:
+            UsageError: no such folder, or not one that a run wrote.
+        """
+        path = Path(folder)
+        if not path.is_dir():
+            raise UsageError(f"no such run: {path} is not a folder. Give the folder that finetune named.")
+        missing = [n for n in ("model.keras", "labels.json", "plan.json") if not (path / n).is_file()]
+        if missing:
+            raise UsageError(f"{path} is not a run folder: {', '.join(missing)} not there.")
+        return cls(path)
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names in output order."""
+        return [str(name) for name in self._json("labels.json")]
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What was decided."""
+        return dict(self._json("plan.json"))
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The numbers of val and test."""
+        return dict(self._json("metrics.json"))
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, device, seed and seconds."""
+        return dict(self._json("environment.json"))
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was asked."""
+        import yaml
+
+        text = (self.folder / "recipe.yaml").read_text(encoding="utf-8")
+        return Recipe.from_mapping(yaml.safe_load(text), str(self.folder / "recipe.yaml"))
+
+    @property
+    def predictions(self) -> "pd.DataFrame":
+        """A row for every val and test image."""
+        import pandas as pd
+
+        text = {"path": str, "label": str, "split": str, "pred": str, "top5": str}
+        return pd.read_csv(self.folder / "predictions.csv", dtype=text, keep_default_na=False)
+
+    def _json(self, name: str) -> Any:
+        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+
+def default_folder(data: str) -> Path:
+    """`runs/NAME-N` with the smallest number that is free."""
+    stem = Path(data).resolve().name or "run"
+    number = 1
+    while (folder := Path("runs") / f"{stem}-{number}").exists():
+        number += 1
+    return folder
+
+
+def check_output(folder: Path, overwrite: bool) -> None:
+    """Refuse an output folder that holds something, before any work is done.
+
+    Raises:
+        OutputExists: it holds files and may not be replaced.
+        UsageError: it is a file, or may only be replaced if it is a run and is none.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder} is a file. Give a folder that is new or empty.")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not overwrite:
+        raise OutputExists(f"--out {folder} is not empty. Give another folder, or --overwrite to replace it.")
+    if not (folder / "recipe.yaml").is_file():
+        raise OutputExists(
+            f"--out {folder} is not empty and no run of transferkit, so --overwrite leaves it "
+            "alone too. Give another folder."
+        )
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """A folder to write a run into, that becomes `folder` when the block ends well.
+
+    Until then nothing is at `folder` that was not there before; if the block fails, nothing is left.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.parent / f".{folder.name}.{os.getpid()}.writing"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        yield aside
+        _replace(folder, aside)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replace(folder: Path, aside: Path) -> None:
+    if not folder.exists():
+        aside.rename(folder)
+        return
+    old = folder.parent / f".{folder.name}.{os.getpid()}.old"
+    folder.rename(old)
+    aside.rename(folder)
+    shutil.rmtree(old)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON with a line for each key, UTF-8 as it is."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, frame: "pd.DataFrame") -> None:
+    """CSV with a header; numbers in full precision, so that equal runs write equal bytes."""
+    frame.to_csv(path, index=False, lineterminator="\n")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that shape the numbers."""
+    from importlib.metadata import version
+
+    names = ("transferkit", "keras", "tensorflow", "numpy", "scikit-learn", "pandas", "Pillow")
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except ModuleNotFoundError:  # as when run from a checkout that is not installed
+            found[name] = "not installed"
+    return found
