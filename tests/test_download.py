@@ -109,8 +109,8 @@ def test_a_missing_file_fails_at_once_and_names_the_address(server: str, tmp_pat
     assert len(Handler.seen) == 1
 
 
-def test_no_server_is_tried_three_times(server: str, tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match="try 1: .*try 2: .*try 3: "):
+def test_a_host_that_cannot_be_reached_is_told_at_once(server: str, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"\(try 1: [^;]*refused[^;]*\)"):
         download.download("http://127.0.0.1:9/x", tmp_path / "set", checksum=SHA256, label="toy")
 
 

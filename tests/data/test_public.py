@@ -147,7 +147,7 @@ def test_a_failed_download_tells_the_ways_without_a_network(
     monkeypatch.setattr("transferkit.download.BACKOFF_S", (0.0,))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     use(monkeypatch, toy_card(None, BY_NAME))
-    with pytest.raises(FetchError, match="try 3: (.|\n)*Without a network: .*--url file:///"):
+    with pytest.raises(FetchError, match="try 1: (.|\n)*Without a network: .*--url file:///"):
         public.fetch("toy", cache=tmp_path)
 
 

@@ -53,9 +53,7 @@ def test_phases_stand_in_a_table_with_a_column_for_each_of_their_keys():
     ) in markdown.render(make_report())
 
 
-def test_a_strategy_that_was_asked_for_is_told_from_the_one_of_the_cell():
-    page = markdown.render(make_report(strategy="full"))
-    assert "The strategy `full` was used instead of the cell's `finetune-top`." in page
+def test_a_place_outside_the_matrix_marks_no_cell():
     unknown = Decision(quadrant="unknown", similarity="unknown", amount="lots")
     assert "this data set**" not in markdown.render(make_report(decision=unknown))
 

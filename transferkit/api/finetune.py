@@ -16,6 +16,7 @@ from transferkit.plan import make_plan
 from transferkit.progress import say
 from transferkit.recipe import AUTO, Recipe
 from transferkit.runs import Run
+from transferkit.strategies import Phase
 from transferkit.timing import Stopwatch
 from transferkit.training.bank import Extractor, pooled_bank
 from transferkit.training.device import Device
@@ -54,7 +55,7 @@ def finetune(
     for reason in work.plan.reasons:
         say(f"plan: {reason}")
     base, best = run_phases(work)
-    say(f"kept: {kept_reason(base, best)}")
+    say(f"kept: {best.name}: {kept_reason(base, best)}")
     with runs.writing(folder) as aside:
         _write(aside, work, base, best, device, str(data))
     return Run(folder)
@@ -107,13 +108,13 @@ def kept_reason(base: Candidate, best: Candidate) -> str:
     """Why the run keeps what it keeps, in one sentence."""
     if best.name == base.name:
         if len(best.history) == 1:
-            return f"the linear classifier (val top-1 {base.score[0]:.4f})."
-        return f"the linear classifier: nothing else beat its val top-1 of {base.score[0]:.4f}."
+            return f"nothing else was asked for; val top-1 {base.score[0]:.4f}."
+        return f"nothing else beat its val top-1 of {base.score[0]:.4f}."
     if best.score[0] > base.score[0]:
-        return f"{best.name}: val top-1 {best.score[0]:.4f} against {base.score[0]:.4f} of linear."
+        return f"val top-1 {best.score[0]:.4f} against {base.score[0]:.4f} of the linear classifier."
     return (
-        f"{best.name}: val top-1 equal at {best.score[0]:.4f}, val log-loss {-best.score[1]:.4f} "
-        f"against {-base.score[1]:.4f} of linear."
+        f"val top-1 equal at {best.score[0]:.4f}, val log-loss {-best.score[1]:.4f} "
+        f"against {-base.score[1]:.4f} of the linear classifier."
     )
 
 
@@ -191,7 +192,7 @@ def make_report(work: Work, base: Candidate, best: Candidate, device: Device, da
             similarity=work.plan.similarity,
             amount=work.plan.amount,
             reasons=work.plan.reasons,
-            phases=tuple(vars(phase) for phase in work.plan.phases),
+            phases=tuple(_shown(phase) for phase in work.plan.phases),
         ),
         splits={s: evaluate(p, labels[s], work.class_names) for s, p in found.items()},
         linear_top1={s: _top1(p, labels[s]) for s, p in base.probabilities.items()},
@@ -203,6 +204,12 @@ def make_report(work: Work, base: Candidate, best: Candidate, device: Device, da
         seconds=work.watch.seconds(),
         environment={"device": device.name, "precision": device.precision, **runs.versions()},
     )
+
+
+def _shown(phase: Phase) -> dict[str, Any]:
+    """A phase without what says nothing to its kind."""
+    rest = ("epochs", "patience", "learning_rate")
+    return {k: v for k, v in vars(phase).items() if phase.kind == "finetune" or k not in rest}
 
 
 def _top1(probabilities: np.ndarray, labels: np.ndarray) -> float:

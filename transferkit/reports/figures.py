@@ -60,7 +60,7 @@ class StrengthCurve(NamedTuple):
 
 def learning_curve(report: Report) -> LearningCurve:
     """The numbers of the learning curves; all lists are empty where no epoch was trained."""
-    rows = report.history
+    rows = [row for row in report.history if row.get("epoch", 1) >= 1]  # epoch 0 is the linear classifier
     names = [str(row["phase"]) for row in rows]
     starts = [i for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
     return LearningCurve(

@@ -110,7 +110,6 @@ def _decision(report: Report) -> str:
     ]
     parts = [
         table(["", "similar to ImageNet", "different from ImageNet"], rows),
-        _chosen(report),
         "\n".join(f"- {text(reason)}" for reason in decision.reasons),
         _records(decision.phases),
     ]
@@ -121,13 +120,6 @@ def _cell(decision: Decision, amount: str, similarity: str) -> str:
     strategy = f"`{MATRIX[similarity, amount]}`"
     here = (amount, similarity) == (decision.amount, decision.similarity)
     return f"**{strategy} ← this data set**" if here else strategy
-
-
-def _chosen(report: Report) -> str:
-    suggested = MATRIX.get((report.decision.similarity, report.decision.amount))
-    if suggested in (None, report.strategy):
-        return ""
-    return f"The strategy `{report.strategy}` was used instead of the cell's `{suggested}`."
 
 
 def _records(rows: tuple[Mapping[str, Any], ...]) -> str:
@@ -238,7 +230,7 @@ def _drawings(report: Report) -> dict[str, Callable[[Path], None]]:
     drawings: dict[str, Callable[[Path], None]] = {
         CONFUSION: partial(figures.draw_confusion, figures.confusion_figure(report, report.headline))
     }
-    if report.history:
+    if figures.learning_curve(report).epochs:
         drawings[CURVES] = partial(figures.draw_learning_curve, figures.learning_curve(report))
     if report.linear_path:
         drawings[STRENGTH] = partial(figures.draw_strength_curve, figures.strength_curve(report))

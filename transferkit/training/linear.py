@@ -94,8 +94,8 @@ def fit_linear(
 def _standard(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean = features.mean(axis=0, dtype=np.float64)
     scale = features.std(axis=0, dtype=np.float64)
-    # A channel that is (nearly) constant carries nothing; dividing by its deviation is noise.
-    scale[scale < 1e-6 * max(1.0, float(scale.max(initial=0)))] = 1.0
+    # A channel that is constant but for rounding carries nothing; dividing by that would be noise.
+    scale[scale <= 1e-6 * np.abs(mean)] = 1.0
     return mean, scale
 
 

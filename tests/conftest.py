@@ -1,0 +1,162 @@
+"""What many tests share: a cache of their own, toy pictures, a toy backbone, the real things beside."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transferkit import progress
+from transferkit.backbones import catalogue
+from transferkit.backbones.catalogue import BackboneSpec, WeightsFile
+from transferkit.data.decode import DecodePolicy
+from transferkit.training.bank import Extractor
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (210, 50, 40)}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes the user's cache, or finds the user's weights."""
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("TRANSFERKIT_CACHE", str(cache))
+    monkeypatch.setenv("KERAS_HOME", str(cache / "keras"))
+    monkeypatch.delenv("TRANSFERKIT_WEIGHTS", raising=False)
+    return cache
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The display is as silent after each test as before."""
+    yield
+    progress.show(False)
+
+
+def draw(path: Path, colour: tuple[int, int, int], seed: int, size: int = 48) -> None:
+    """A noisy picture whose middle has the colour."""
+    random = np.random.default_rng(seed)
+    pixels = random.normal(128, 50, (size, size, 3))
+    low, high = size // 4, 3 * size // 4
+    pixels[low:high, low:high] = np.array(colour) + random.normal(0, 45, (high - low, high - low, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+
+
+def draw_classes(root: Path, per_class: int, names: tuple[str, ...] = tuple(COLOURS), seed: int = 0) -> Path:
+    """A folder for each class with pictures of its colour."""
+    for number, name in enumerate(names):
+        for i in range(per_class):
+            draw(root / name / f"{i:03d}.png", COLOURS[name], seed + 1000 * number + i)
+    return root
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three classes of 20 pictures."""
+    return draw_classes(tmp_path / "photos", 20)
+
+
+def toy_network(image_size: int = 32, seed: int = 0) -> Any:
+    """Three stages at 16, 8 and 4 px with BatchNorm and a shortcut; random weights."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    inputs = keras.Input((image_size, image_size, 3), name="image")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
+    for number, width in enumerate((8, 12, 16), start=1):
+        x = layers.Conv2D(width, 3, strides=2, padding="same", name=f"conv{number}")(x)
+        x = layers.BatchNormalization(name=f"bn{number}")(x)
+        x = layers.ReLU(name=f"relu{number}")(x)
+        side = layers.Conv2D(width, 3, padding="same", name=f"side{number}")(x)
+        x = layers.Add(name=f"add{number}")([x, side])
+    network = keras.Model(inputs, x, name="toy")
+    for layer in network.layers:
+        if "bn" in layer.name:
+            random = np.random.default_rng(seed)
+            size = layer.gamma.shape
+            moments = [random.normal(0, 0.3, size), random.uniform(0.5, 2, size)]
+            layer.set_weights([np.ones(size), np.zeros(size), *moments])
+    return network
+
+
+TOY = BackboneSpec(
+    name="toy",
+    family="Toy",
+    builder="Toy",
+    arguments=(),
+    image_size=32,
+    preprocessing="in-model",
+    width=16,
+    stages=(("add1", 16, 8), ("add2", 8, 12), ("add3", 4, 16)),
+    parameters=0,
+    parameters_top=0,
+    macs=0,
+    top1=None,
+    top5=None,
+    weights=WeightsFile(name="toy.h5", url="http://127.0.0.1:9/toy.h5", md5=None),
+    weights_top=WeightsFile(name="toy_top.h5", url="http://127.0.0.1:9/toy_top.h5", md5=None),
+    licence="none",
+    source="the tests",
+)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> BackboneSpec:
+    """The toy network as the catalogue's `toy`."""
+    from transferkit.backbones import build
+
+    monkeypatch.setattr("transferkit.backbones.table.TABLE", (*catalogue.every(), TOY))
+    original = build.build
+
+    def built(spec: BackboneSpec, image_size: int | None = None, *, classifier: bool = False) -> Any:
+        if spec.name == "toy":
+            return toy_network(image_size or 32)
+        return original(spec, image_size, classifier=classifier)
+
+    monkeypatch.setattr(build, "build", built)
+    return TOY
+
+
+@pytest.fixture
+def extractor(own_cache: Path) -> Extractor:
+    """The toy network as an extractor."""
+    from transferkit.backbones.graph import find_stages
+    from transferkit.backbones.weights import fingerprint
+
+    network = toy_network()
+    return Extractor(
+        network=network,
+        stages=find_stages(network),
+        policy=DecodePolicy(size_px=32),
+        fingerprint=fingerprint(network),
+        precision="float32",
+        batch_size=8,
+        cache=own_cache,
+    )
+
+
+@pytest.fixture
+def reseeded(extractor: Extractor) -> Callable[[int], Extractor]:
+    """Extractors with other weights."""
+    return lambda seed: replace(extractor, fingerprint=str(seed))
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real photographs."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("no photographs beside the project (../shared/data)")
+    return SHARED / "data"
+
+
+@pytest.fixture
+def shared_weights() -> Path:
+    """Real ImageNet weights."""
+    if not (SHARED / "weights").is_dir():
+        pytest.skip("no ImageNet weights beside the project (../shared/weights)")
+    return SHARED / "weights"
