@@ -67,7 +67,7 @@ def toy_network(image_size: int = 32, seed: int = 0) -> Any:
     keras.utils.set_random_seed(seed)
     layers = keras.layers
     inputs = keras.Input((image_size, image_size, 3), name="image")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(inputs)
     for number, width in enumerate((8, 12, 16), start=1):
         x = layers.Conv2D(width, 3, strides=2, padding="same", name=f"conv{number}")(x)
         x = layers.BatchNormalization(name=f"bn{number}")(x)

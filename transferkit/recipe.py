@@ -192,7 +192,7 @@ def _choice(value: Any, choices: tuple[str, ...]) -> str:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, (str, int, float, Path)) and str(value).strip():
+    if isinstance(value, (str, int, float, Path)) and not isinstance(value, bool) and str(value).strip():
         return str(value)
     raise UsageError(f"{value!r} is not allowed. A name or a path is needed.")
 
@@ -203,7 +203,7 @@ def _number(value: Any, told: Mapping[str, Any]) -> int | float:
     rule += " or auto is needed." if told["auto"] else " is needed."
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UsageError(f"{value!r} is not allowed. {rule}") from None
     whole = kind is not int or number.is_integer()
     if isinstance(value, bool) or not whole or not low <= number <= high:
@@ -215,7 +215,7 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     """`("key=value", ...)` as a mapping, values read as YAML.
 
     Raises:
-        UsageError: one without an equals sign.
+        UsageError: one without an equals sign, or whose value is not YAML.
     """
     import yaml
 
@@ -224,7 +224,10 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
         key, sign, text = setting.partition("=")
         if not sign:
             raise UsageError(f"--set {setting}: key=value is needed, such as epochs=20.")
-        values[key.strip()] = yaml.safe_load(text)
+        try:
+            values[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {setting}: the value is not YAML; put it in quotes.") from error
     return values
 
 

@@ -95,16 +95,21 @@ def check_output(folder: Path, overwrite: bool) -> None:
     """Refuse an output folder that holds something, before any work is done.
 
     Raises:
-        OutputExists: it holds files and may not be replaced.
-        UsageError: it is a file, or may only be replaced if it is a run and is none.
+        OutputExists: it holds files and may not be replaced, or is no run.
+        UsageError: it is a file or below one, or the folder we are in.
     """
+    place = next(above for above in folder.absolute().parents if above.exists())
+    if not place.is_dir():
+        raise UsageError(f"--out {folder}: {place} is a file. Give a folder that is new or empty.")
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise UsageError(f"--out {folder} is the folder we are in (or one above). Give one inside it.")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder} is a file. Give a folder that is new or empty.")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if not overwrite:
         raise OutputExists(f"--out {folder} is not empty. Give another folder, or --overwrite to replace it.")
-    if not (folder / "recipe.yaml").is_file():
+    if not all((folder / name).is_file() for name in ("recipe.yaml", "plan.json", "labels.json")):
         raise OutputExists(
             f"--out {folder} is not empty and no run of transferkit, so --overwrite leaves it "
             "alone too. Give another folder."
@@ -117,6 +122,7 @@ def writing(folder: Path) -> Iterator[Path]:
 
     Until then nothing is at `folder` that was not there before; if the block fails, nothing is left.
     """
+    folder = folder.resolve()  # a link stays a link, what it points to is replaced
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.parent / f".{folder.name}.{os.getpid()}.writing"
     shutil.rmtree(aside, ignore_errors=True)

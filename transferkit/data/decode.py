@@ -54,15 +54,14 @@ def decode(path: Path, policy: DecodePolicy) -> np.ndarray:
     Raises:
         UnreadableImage: it cannot be decoded; has the path and the reason.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with Image.open(path) as image:
             _check_size(image)
             side = math.ceil(policy.size_px * CROP_RATIO)
             image.draft("RGB", (side, side))  # JPEG only: decodes at 1/2, 1/4 or 1/8 where enough
-            upright = ImageOps.exif_transpose(image)
-            return np.asarray(_fit(_to_rgb(upright, policy.background), policy))
+            return np.asarray(_fit(_to_rgb(_upright(image), policy.background), policy))
     except Exception as error:  # Pillow and its plug-ins raise many kinds for broken files
         raise UnreadableImage(str(path), _reason(error)) from error
 
@@ -76,6 +75,17 @@ def _check_size(image: Any) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ValueError(f"{width}x{height} pixels are more than the limit of {MAX_PIXELS:,}")
+
+
+def _upright(image: Any) -> Any:
+    """The image turned as its EXIF says; as it is where the EXIF is broken, which costs no pixel."""
+    from PIL import ImageOps
+
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # many kinds, by format
+        return image
 
 
 def _to_rgb(image: Any, background: tuple[int, int, int]) -> Any:
@@ -97,8 +107,9 @@ def _to_8_bit(values: np.ndarray) -> np.ndarray:
 
     The full scale is that of the smallest common depth (8, 10, 12, 14, 16, 32 bit) that holds the
     largest value, so a 12-bit camera picture in a 16-bit file does not turn out near black. Floats
-    up to 1 have full scale 1.
+    up to 1 have full scale 1. What is not a finite number counts as 0.
     """
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     top = float(values.max(initial=0))
     if values.dtype.kind == "f" and top <= 1.0:
         scale = 1.0

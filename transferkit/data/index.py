@@ -135,7 +135,7 @@ def _class_folders(root: Path, left_out: list[tuple[str, str]]) -> Iterator[tupl
     """(given split or "", class name, folder) for every class folder."""
     tops = _folders(root, left_out)
     splits = [(SPLIT_NAMES[t.name.lower()], t) for t in tops if t.name.lower() in SPLIT_NAMES]
-    if not any(name == "train" for name, _ in splits) or not _folders(splits[0][1], []):
+    if not any(name == "train" and _folders(folder, []) for name, folder in splits):
         yield from (("", top.name, top) for top in tops)
         return
     for top in tops:
@@ -163,11 +163,14 @@ def _is_clutter(name: str) -> bool:
 
 
 def _files_below(folder: Path, left_out: list[tuple[str, str]], root: Path) -> Iterator[Path]:
-    """Files below a folder, links followed, no folder entered twice."""
-    entered: set[str] = set()
+    """Files below a class folder, links followed, no folder entered twice."""
+    entered: set[Path] = set()
+    above = _above(folder, root)
     for here, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(here)
-        if real in entered:
+        real = Path(here).resolve()
+        if real in above:
+            left_out.append((Path(here).relative_to(root).as_posix() + "/", "link to a folder above it"))
+        if real in above or real in entered:
             folders.clear()
             continue
         entered.add(real)
@@ -178,6 +181,12 @@ def _files_below(folder: Path, left_out: list[tuple[str, str]], root: Path) -> I
                 left_out.append((path.relative_to(root).as_posix(), "hidden or system file"))
             else:
                 yield path
+
+
+def _above(folder: Path, root: Path) -> set[Path]:
+    """The folders that hold a class folder: a link to one would bring in the other classes."""
+    starts = (root.resolve(), folder.parent.resolve(), folder.resolve().parent)
+    return {place for start in starts for place in (start, *start.parents)}
 
 
 def _why_not_an_image(path: Path) -> str:

@@ -81,8 +81,10 @@ def _drawn(rows: "pd.DataFrame", fractions: dict[str, float], salt: str) -> dict
         groups.setdefault(sha256, []).append(int(row))  # type: ignore[call-overload]
     order = sorted(groups, key=lambda sha: hashlib.sha256(f"{salt}:{sha}".encode()).digest())
     drawn: dict[str, list[int]] = {}
+    parts = 1 + sum(fraction > 0 for fraction in fractions.values())
     for name, fraction in fractions.items():
-        take = _count(len(groups), fraction)
+        parts -= fraction > 0  # those still to come, train the last, keep an image each
+        take = min(_count(len(groups), fraction), len(order) - parts)
         drawn[name] = [row for sha in order[:take] for row in groups[sha]]
         order = order[take:]
     return drawn

@@ -24,6 +24,7 @@ from transferkit.data.index import Index
 from transferkit.errors import DataError
 from transferkit.progress import say, task
 from transferkit.timing import Stopwatch
+from transferkit.training.device import is_out_of_memory
 
 # Raise when the way features are computed changes.
 BANK_VERSION = 1
@@ -195,15 +196,31 @@ def _pooling_network(extractor: Extractor) -> Any:
 
 
 def predict(model: Any, inputs: np.ndarray, batch_size: int) -> np.ndarray:
-    """Outputs of a model for all inputs, in batches of one size, so that nothing is traced twice."""
-    outputs = []
-    for start in range(0, len(inputs), batch_size):
+    """Outputs of a model for all inputs, in batches of one size, so that nothing is traced twice.
+
+    When the device's memory runs out the batch is halved and the rest goes on.
+    """
+    outputs: list[np.ndarray] = []
+    start = 0
+    while start < len(inputs):
         batch = inputs[start : start + batch_size]
-        short = batch_size - len(batch)
-        if short:
-            batch = np.concatenate([batch, np.zeros((short, *batch.shape[1:]), batch.dtype)])
-        outputs.append(np.asarray(model.predict_on_batch(batch))[: batch_size - short])
+        try:
+            outputs.append(_padded_forward(model, batch, batch_size))
+        except Exception as error:
+            if not is_out_of_memory(error) or batch_size == 1:
+                raise
+            batch_size //= 2
+            say(f"out of memory; going on with batches of {batch_size}")
+            continue
+        start += batch_size
     return np.concatenate(outputs)
+
+
+def _padded_forward(model: Any, batch: np.ndarray, batch_size: int) -> np.ndarray:
+    short = batch_size - len(batch)
+    if short:
+        batch = np.concatenate([batch, np.zeros((short, *batch.shape[1:]), batch.dtype)])
+    return np.asarray(model.predict_on_batch(batch))[: batch_size - short]
 
 
 def _read_shards(folder: Path) -> dict[str, np.ndarray]:

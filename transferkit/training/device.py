@@ -81,8 +81,9 @@ def pick_precision(asked: str, kind: str, capability: float | None) -> str:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of TensorFlow, JAX or PyTorch means that the device's memory is full."""
-    names = {"ResourceExhaustedError", "OutOfMemoryError", "MemoryError"}
-    return type(error).__name__ in names or "RESOURCE_EXHAUSTED" in str(error)
+    names = {"ResourceExhaustedError", "OutOfMemoryError"}
+    told = any(words in str(error).lower() for words in ("resource_exhausted", "out of memory"))
+    return isinstance(error, MemoryError) or type(error).__name__ in names or told
 
 
 def _choose(device: str) -> None:

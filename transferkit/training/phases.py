@@ -156,24 +156,28 @@ def _fit_epoch(job: Job, phase: Phase, epoch: int, bar: Any) -> tuple[Job, dict[
     before = weights_of(job.model)
     while True:
         job.model.optimizer.learning_rate = rate_at(phase, epoch)
-        batches = epoch_batches(
-            job.source,
-            job.labels,
-            epoch_order(job.train, job.seed, epoch),
-            batch_size=job.batch_size,
-            augment=job.augment,
-            seed=job.seed,
-            epoch=epoch,
-        )
         tick = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.advance())
         try:
-            history = job.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[tick]).history
+            batches = _batches(job, epoch)
+            fitted = job.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[tick])
         except Exception as error:
             if not is_out_of_memory(error) or job.batch_size == 1:
                 raise
             job = _with_half_batch(job, phase, before)
             continue
-        return job, {name: float(values[-1]) for name, values in history.items()}
+        return job, {name: float(values[-1]) for name, values in fitted.history.items()}
+
+
+def _batches(job: Job, epoch: int) -> Any:
+    return epoch_batches(
+        job.source,
+        job.labels,
+        epoch_order(job.train, job.seed, epoch),
+        batch_size=job.batch_size,
+        augment=job.augment,
+        seed=job.seed,
+        epoch=epoch,
+    )
 
 
 def _with_half_batch(job: Job, phase: Phase, before: list[np.ndarray]) -> Job:

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from transferkit.errors import TrainingError
+from transferkit.training.linear import fit_linear, score, softmax
+
+
+def blobs(images: int, channels: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(0, 0.7, (classes, channels))
+    labels = np.arange(images) % classes
+    scales = np.geomspace(0.01, 10, channels)
+    features = (centres[labels] + random.normal(0, 1, (images, channels))) * scales + 3
+    return features.astype(np.float32), labels
+
+
+@pytest.mark.parametrize(("images", "channels", "classes"), [(300, 12, 3), (40, 90, 3), (60, 200, 5)])
+def test_each_strength_gives_the_classifier_of_scikit_learn(images: int, channels: int, classes: int):
+    train, val = blobs(images, channels, classes), blobs(60, channels, classes, seed=1)
+    fitted = fit_linear(train, val, classes, 15)
+    mean, scale = train[0].mean(0, dtype=np.float64), train[0].std(0, dtype=np.float64)
+    reference = LogisticRegression(C=1 / fitted.l2, max_iter=10_000, tol=1e-9)
+    reference.fit((train[0] - mean) / scale, train[1])
+    expected = reference.predict_proba((val[0] - mean) / scale)
+    assert np.abs(fitted.probabilities(val[0]) - expected).max() < 5e-3
+
+
+def test_two_classes_get_the_sigmoid_of_their_difference():
+    train, val = blobs(200, 6, 2), blobs(50, 6, 2, seed=1)
+    fitted = fit_linear(train, val, 2, 15)
+    # The penalty counts both columns, (w/2)^2 + (w/2)^2: half of what it is for one column w.
+    mean, scale = train[0].mean(0, dtype=np.float64), train[0].std(0, dtype=np.float64)
+    reference = LogisticRegression(C=2 / fitted.l2, max_iter=10_000, tol=1e-9)
+    reference.fit((train[0] - mean) / scale, train[1])
+    expected = reference.predict_proba((val[0] - mean) / scale)
+    assert np.abs(fitted.probabilities(val[0]) - expected).max() < 5e-3
+
+
+def test_the_strength_is_the_best_on_val_and_ties_go_to_the_lower_loss():
+    train, val = blobs(60, 30, 3), blobs(30, 30, 3, seed=1)
+    fitted = fit_linear(train, val, 3, 17)
+    best = max((tried.val_top1, -tried.val_nll, tried.l2) for tried in fitted.path)
+    assert fitted.l2 == best[2]
+    top1, nll = score(fitted.probabilities(val[0]), val[1])
+    assert (top1, nll) == (pytest.approx(best[0]), pytest.approx(-best[1], abs=1e-5))
+
+
+def test_all_strengths_are_tried_log_spaced():
+    fitted = fit_linear(blobs(60, 5, 3), blobs(30, 5, 3, seed=1), 3, 21)
+    steps = np.diff(np.log([tried.l2 for tried in fitted.path]))
+    assert len(fitted.path) == 21
+    assert np.allclose(steps, steps[0])
+
+
+def test_a_channel_that_never_changes_does_no_harm():
+    train, val = blobs(60, 5, 3), blobs(30, 5, 3, seed=1)
+    plain = fit_linear(train, val, 3, 15)
+    padded = [(np.concatenate([x, np.full((len(x), 2), 7.7, np.float32)], 1), y) for x, y in (train, val)]
+    again = fit_linear(padded[0], padded[1], 3, 15)
+    assert np.allclose(again.probabilities(padded[1][0]), plain.probabilities(val[0]), atol=1e-3)
+
+
+def test_tiny_features_count_as_much_as_large_ones():
+    train, val = blobs(60, 5, 3), blobs(30, 5, 3, seed=1)
+    plain = fit_linear(train, val, 3, 15)
+    small = fit_linear((train[0] * 1e-9, train[1]), (val[0] * 1e-9, val[1]), 3, 15)
+    assert np.allclose(small.probabilities(val[0] * 1e-9), plain.probabilities(val[0]), atol=1e-3)
+
+
+def test_features_that_are_not_finite_are_refused():
+    train, val = blobs(60, 5, 3), blobs(30, 5, 3)
+    train[0][0, 0] = np.nan
+    with pytest.raises(TrainingError, match="not finite"):
+        fit_linear(train, val, 3, 15)
+
+
+def test_softmax_of_large_logits_is_finite():
+    assert np.allclose(softmax(np.array([[1e4, 0.0], [-1e4, -1e4]])), [[1, 0], [0.5, 0.5]])

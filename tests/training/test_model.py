@@ -1,0 +1,65 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tests.conftest import toy_network
+from transferkit.backbones.graph import find_stages
+from transferkit.training.linear import LinearClassifier, softmax
+from transferkit.training.model import classifier, freeze_batch_norm, set_freeze_depth
+
+IMAGES = np.random.default_rng(0).uniform(0, 255, (5, 32, 32, 3)).astype("float32")
+
+
+def fitted(channels: int) -> LinearClassifier:
+    random = np.random.default_rng(1)
+    kernel, bias = random.normal(0, 0.3, (channels, 3)), random.normal(0, 1, 3)
+    return LinearClassifier(kernel.astype(np.float32), bias.astype(np.float32), 1.0, ())
+
+
+def test_the_model_gives_the_probabilities_of_the_classifier_on_several_stages():
+    network = toy_network()
+    stages = find_stages(network)
+    head = fitted(8 + 16)
+    model = classifier(network, [stages[0], stages[2]], head, 3)
+    parts = [
+        keras.Model(network.input, network.get_layer(s.cut).output).predict_on_batch(IMAGES).mean((1, 2))
+        for s in (stages[0], stages[2])
+    ]
+    expected = softmax(np.concatenate(parts, 1) @ head.kernel + head.bias)
+    assert np.allclose(model.predict_on_batch(IMAGES), expected, atol=1e-5)
+
+
+def test_the_saved_model_needs_nothing_of_ours(tmp_path: Path):
+    network = toy_network()
+    model = classifier(network, find_stages(network)[-1:], fitted(16), 3)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", IMAGES)
+    code = (
+        "import sys, keras, numpy as np\n"
+        "model = keras.models.load_model('model.keras', safe_mode=True)\n"
+        "np.save('found.npy', model.predict_on_batch(np.load('images.npy')))\n"
+        "assert not [name for name in sys.modules if 'transferkit' in name]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    assert np.allclose(np.load(tmp_path / "found.npy"), model.predict_on_batch(IMAGES), atol=1e-6)
+
+
+def test_freeze_depth_counts_stages_from_the_input():
+    network = toy_network()
+    set_freeze_depth(network, find_stages(network), 2)
+    trains = {layer.name for layer in network.layers if layer.trainable_weights}
+    assert trains == {"conv3", "bn3", "side3"}
+
+
+def test_a_saved_model_that_is_trained_on_keeps_its_batch_norm():
+    network = toy_network()
+    model = classifier(network, find_stages(network)[-1:], fitted(16), 3)
+    freeze_batch_norm(model)
+    before = network.get_layer("bn2").get_weights()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(IMAGES, np.zeros(5), verbose=0)
+    after = network.get_layer("bn2").get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))

@@ -1,0 +1,231 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import toy_network
+from transferkit import progress
+from transferkit.backbones.graph import find_stages, stage_layers
+from transferkit.errors import TrainingError
+from transferkit.strategies import Phase
+from transferkit.training import phases
+from transferkit.training.linear import LinearClassifier
+from transferkit.training.model import classifier, set_freeze_depth, tail
+from transferkit.training.phases import Job, measure, rate_at, run_phase
+
+PHASE = Phase(
+    name="finetune", kind="finetune", features=("stage3",), freeze_depth=1, epochs=4, patience=4,
+    learning_rate=1e-3,
+)  # fmt: skip
+RANDOM = np.random.default_rng(0)
+
+
+class Arrays:
+    """A source that holds its inputs."""
+
+    def __init__(self, inputs: np.ndarray) -> None:
+        self.inputs = inputs
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        return self.inputs[rows]
+
+
+def make_job(depth: int = 1, images: int = 48) -> tuple[Job, Any]:
+    """A toy classifier with a zero head on bright and dark pictures, cut behind `depth` stages."""
+    network = toy_network()
+    stages = find_stages(network)
+    zero = LinearClassifier(np.zeros((16, 2), np.float32), np.zeros(2, np.float32), 1.0, ())
+    model = classifier(network, stages[-1:], zero, 2)
+    labels = np.arange(images) % 2
+    pictures = RANDOM.normal(90, 30, (images, 32, 32, 3)) + 70 * labels[:, None, None, None]
+    inputs = pictures.astype(np.float32)
+    if depth:
+        import keras
+
+        stem = keras.Model(network.input, network.get_layer(stages[depth - 1].cut).output)
+        inputs = np.asarray(stem.predict_on_batch(inputs))
+    set_freeze_depth(network, stages, depth)
+    job = Job(
+        model=tail(model, stages, depth), source=Arrays(inputs), labels=labels,
+        train=np.arange(32), val=np.arange(32, images), batch_size=8, seed=0, augment="none",
+        weight_decay=1e-4, smoothing=0.5, jit=False,
+    )  # fmt: skip
+    return job, model
+
+
+def values(model: Any) -> dict[str, list[np.ndarray]]:
+    return {layer.name: layer.get_weights() for layer in model.layers}
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_frozen_stages_stay_to_the_byte_and_thawed_ones_move(depth: int):
+    job, model = make_job(depth)
+    before = values(model)
+    run_phase(job, replace(PHASE, freeze_depth=depth))
+    after = values(model)
+    for number, layers in enumerate(stage_layers(model, find_stages(toy_network()))):
+        for layer in (layer for layer in layers if layer.weights):
+            same = [np.array_equal(a, b) for a, b in zip(before[layer.name], after[layer.name], strict=True)]
+            if number < depth:
+                assert all(same), layer.name
+            elif "bn" in layer.name:
+                assert same == [False, False, True, True]  # gamma and beta move, the statistics stay
+            else:
+                assert not any(same), layer.name
+
+
+def test_training_computes_in_inference_mode():
+    job, model = make_job(0)
+    inputs = job.source.take(np.arange(8))
+    assert np.allclose(job.model(inputs, training=True), job.model(inputs, training=False))
+
+
+def test_the_tail_gives_the_logits_of_the_whole():
+    job, model = make_job(2)
+    rows = np.arange(32, 48)
+    whole, _ = make_job(0)
+    assert np.allclose(measure(job, rows)[0], measure(whole, rows)[0], atol=1e-5)
+
+
+def test_loss_falls_and_every_epoch_has_its_row():
+    job, _ = make_job()
+    rows = run_phase(job, PHASE)
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert [row["learning_rate"] for row in rows] == [rate_at(PHASE, epoch) for epoch in range(4)]
+
+
+def test_the_schedule_warms_up_and_falls_as_a_half_cosine():
+    # Peak 1e-3, 4 epochs: 0.3 of the peak, then (1 + cos(pi * n / 3)) / 2 for n = 0, 1, 2.
+    assert [rate_at(PHASE, epoch) for epoch in range(4)] == pytest.approx([3e-4, 1e-3, 7.5e-4, 2.5e-4])
+
+
+def losses(monkeypatch: pytest.MonkeyPatch, val: list[float], train: list[float] | None = None) -> list[int]:
+    """Pretend val (start first) and train losses; weights count the epochs that were fitted."""
+    val, epochs = list(val), list(train or [1.0] * 20)
+    fitted: list[int] = []
+
+    def fit(job: Job, phase: Phase, epoch: int, bar: Any) -> tuple[Job, dict[str, float]]:
+        fitted.append(epoch)
+        job.model.set_weights([w * 0 + len(fitted) for w in job.model.get_weights()])
+        return job, {"loss": epochs.pop(0), "top1": 0.5}
+
+    monkeypatch.setattr(phases, "_fit_epoch", fit)
+    monkeypatch.setattr(phases, "measure", lambda job, rows: (None, val.pop(0), 0.5))
+    return fitted
+
+
+def kept(job: Job) -> float:
+    return float(job.model.get_weights()[0].flat[0])
+
+
+def test_it_stops_after_patience_and_restores_the_best(monkeypatch: pytest.MonkeyPatch):
+    job, _ = make_job()
+    fitted = losses(monkeypatch, [1.0, 0.8, 0.6, 0.9, 0.9, 0.9])
+    run_phase(replace(job, smoothing=0.0), replace(PHASE, epochs=9, patience=2))
+    assert fitted == [0, 1, 2, 3]
+    assert kept(job) == 2
+
+
+def test_one_noisy_epoch_does_not_stop_a_smoothed_loss(monkeypatch: pytest.MonkeyPatch):
+    # Smoothed with 0.5: 1, .8, .85, .575, ... : the bump at the second epoch costs one wait only.
+    job, _ = make_job()
+    fitted = losses(monkeypatch, [1.0, 0.6, 0.9, 0.3, 0.3])
+    run_phase(job, replace(PHASE, epochs=4, patience=2))
+    assert (fitted, kept(job)) == ([0, 1, 2, 3], 4)
+
+
+def test_a_start_that_is_never_beaten_is_kept(monkeypatch: pytest.MonkeyPatch):
+    job, _ = make_job()
+    start = job.model.get_weights()
+    losses(monkeypatch, [1.0, 1.1, 1.2, 1.3])
+    run_phase(job, replace(PHASE, patience=3))
+    assert all(np.array_equal(a, b) for a, b in zip(job.model.get_weights(), start, strict=True))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), 3.1])
+def test_an_explosion_restores_the_start_and_cuts_the_rate(bad: float, monkeypatch: pytest.MonkeyPatch, capsys):
+    job, _ = make_job()
+    progress.show()
+    losses(monkeypatch, [1.0, bad, 1.0, 0.5, 0.5, 0.5, 0.5])
+    rows = run_phase(replace(job, smoothing=0.0), PHASE)
+    assert rows[1]["learning_rate"] == pytest.approx(PHASE.learning_rate / 3)
+    assert "start restored, rate cut to 0.00033" in capsys.readouterr().err
+
+
+def test_an_explosion_of_the_train_loss_counts_too(monkeypatch: pytest.MonkeyPatch):
+    job, _ = make_job()
+    losses(monkeypatch, [1.0] + [0.9] * 9, train=[3.1, *[1.0] * 9])
+    assert run_phase(job, PHASE)[1]["learning_rate"] == pytest.approx(PHASE.learning_rate / 3)
+
+
+def test_a_real_explosion_ends_with_a_message_and_the_start_weights():
+    job, _ = make_job()
+    start = job.model.get_weights()
+    with pytest.raises(TrainingError, match=r"explodes at 4 learning rates.*--set learning_rate"):
+        run_phase(job, replace(PHASE, learning_rate=1e6))
+    assert all(np.array_equal(a, b) for a, b in zip(job.model.get_weights(), start, strict=True))
+
+
+class ResourceExhaustedError(Exception):
+    """Named as TensorFlow's."""
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on_from_the_epoch(monkeypatch: pytest.MonkeyPatch, capsys):
+    job, _ = make_job()
+    progress.show()
+    sizes: list[int] = []
+    original = phases.epoch_batches
+
+    def batches(*arguments: Any, **options: Any) -> Any:
+        sizes.append(options["batch_size"])
+        if options["batch_size"] > 2 and options["epoch"] == 1:
+            raise ResourceExhaustedError("OOM when allocating tensor")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(phases, "epoch_batches", batches)
+    rows = run_phase(job, PHASE)
+    assert sizes == [8, 8, 4, 2, 2, 2]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert "out of memory; going on with batches of 2" in capsys.readouterr().err
+
+
+def test_memory_that_runs_out_within_an_epoch_takes_back_its_steps(monkeypatch: pytest.MonkeyPatch):
+    job, _ = make_job()
+    start = job.model.get_weights()
+    seen: list[bool] = []
+    fit = job.model.fit
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if seen:
+            same = [np.array_equal(a, b) for a, b in zip(job.model.get_weights(), start, strict=True)]
+            seen.append(all(same))
+            return fit(*arguments, **options)
+        fit(*arguments, **options)
+        seen.append(True)
+        raise ResourceExhaustedError("OOM")
+
+    monkeypatch.setattr(job.model, "fit", failing)
+    run_phase(job, replace(PHASE, epochs=1))
+    assert seen == [True, True]
+
+
+def test_a_batch_of_one_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    def batches(*arguments: Any, **options: Any) -> Any:
+        raise ResourceExhaustedError("OOM")
+
+    monkeypatch.setattr(phases, "epoch_batches", batches)
+    with pytest.raises(ResourceExhaustedError):
+        run_phase(make_job()[0], PHASE)
+
+
+def test_the_same_seed_gives_the_same_weights():
+    runs = []
+    for _ in range(2):
+        global RANDOM
+        RANDOM = np.random.default_rng(0)
+        job, model = make_job()
+        run_phase(job, PHASE)
+        runs.append(model.get_weights())
+    assert all(np.array_equal(a, b) for a, b in zip(*runs, strict=True))
