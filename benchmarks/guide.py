@@ -28,7 +28,11 @@ def ours(data: str, backbone: str, weights_dir: str, cache: str) -> dict[str, An
     with tempfile.TemporaryDirectory() as out:
         run = finetune(data, recipe, out=Path(out) / "run")
         seconds = run.environment["seconds"]
-        return {"seconds": seconds["total"] - seconds["startup"], "parts": seconds, "val_top1": run.metrics["splits"]["val"]["top1"]}
+        return {
+            "seconds": seconds["total"] - seconds["startup"],
+            "parts": seconds,
+            "val_top1": run.metrics["splits"]["val"]["top1"],
+        }
 
 
 def network(backbone: str, weights_dir: str) -> Any:
@@ -59,7 +63,11 @@ def one_pass(data: str, backbone: str, weights_dir: str) -> dict[str, float]:
     images = np.concatenate([chunk.images for chunk in chunks])
     decoded = time.perf_counter()
     base.predict(images, batch_size=32, verbose=0)
-    return {"decode": decoded - started, "predict": time.perf_counter() - decoded, "seconds": time.perf_counter() - started}
+    return {
+        "decode": decoded - started,
+        "predict": time.perf_counter() - decoded,
+        "seconds": time.perf_counter() - started,
+    }
 
 
 def guide(data: str, backbone: str, weights_dir: str, epochs: int = 20) -> dict[str, float]:
@@ -71,17 +79,25 @@ def guide(data: str, backbone: str, weights_dir: str, epochs: int = 20) -> dict[
     size = base.input.shape[1:3]
     started = time.perf_counter()
     train, val = (
-        keras.utils.image_dataset_from_directory(Path(data) / split, image_size=size, batch_size=32, verbose=False, seed=0)
+        keras.utils.image_dataset_from_directory(
+            Path(data) / split, image_size=size, batch_size=32, verbose=False, seed=0
+        )
         for split in ("train", "val")
     )
     inputs = keras.Input((*size, 3))
     features = keras.layers.GlobalAveragePooling2D()(base(inputs, training=False))
-    outputs = keras.layers.Dense(len(train.class_names), activation="softmax")(keras.layers.Dropout(0.2)(features))
+    outputs = keras.layers.Dense(len(train.class_names), activation="softmax")(
+        keras.layers.Dropout(0.2)(features)
+    )
     model = keras.Model(inputs, outputs)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(train.prefetch(2), validation_data=val.prefetch(2), epochs=epochs, verbose=0).history
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "best_val_top1": max(history["val_accuracy"]), "last_val_top1": history["val_accuracy"][-1]}
+    return {
+        "seconds": seconds,
+        "best_val_top1": max(history["val_accuracy"]),
+        "last_val_top1": history["val_accuracy"][-1],
+    }
 
 
 def main(data: str, backbone: str, weights_dir: str, runs: int = 3) -> None:
@@ -97,15 +113,32 @@ def main(data: str, backbone: str, weights_dir: str, runs: int = 3) -> None:
             second = ours(data, backbone, weights_dir, cache)
         single = one_pass(data, backbone, weights_dir)
         fitted = guide(data, backbone, weights_dir)
-        spent = {name: run["parts"]["decode"] + run["parts"]["bank"] for name, run in (("first", first), ("second", second))}
+        spent = {
+            name: run["parts"]["decode"] + run["parts"]["bank"]
+            for name, run in (("first", first), ("second", second))
+        }
         rounds.append({
             "ours_over_pass": first["seconds"] / single["seconds"],
             "second_over_first_bank": spent["second"] / spent["first"],
             "guide_over_ours": fitted["seconds"] / first["seconds"],
             "ours": first, "second": second, "pass": single, "guide": fitted,
         })  # fmt: skip
-    medians = {key: statistics.median(one[key] for one in rounds) for key in ("ours_over_pass", "second_over_first_bank", "guide_over_ours")}
-    print(json.dumps({"data": Path(data).name, "backbone": backbone, "cpus": os.cpu_count(), "median": medians, "rounds": rounds}, indent=1))
+    medians = {
+        key: statistics.median(one[key] for one in rounds)
+        for key in ("ours_over_pass", "second_over_first_bank", "guide_over_ours")
+    }
+    print(
+        json.dumps(
+            {
+                "data": Path(data).name,
+                "backbone": backbone,
+                "cpus": os.cpu_count(),
+                "median": medians,
+                "rounds": rounds,
+            },
+            indent=1,
+        )
+    )
 
 
 if __name__ == "__main__":

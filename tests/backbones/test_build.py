@@ -12,7 +12,9 @@ MODULES = {"caffe": "vgg16", "tf": "mobilenet_v2", "torch": "densenet", "in-mode
 @pytest.mark.parametrize("convention", MODULES)
 def test_preprocessing_equals_that_of_keras(convention: str):
     inputs = keras.Input((8, 8, 3))
-    ours = keras.Model(inputs, keras.layers.Identity()(preprocess(inputs, convention))).predict_on_batch(IMAGES)
+    ours = keras.Model(inputs, keras.layers.Identity()(preprocess(inputs, convention))).predict_on_batch(
+        IMAGES
+    )
     theirs = getattr(keras.applications, MODULES[convention]).preprocess_input(IMAGES.copy())
     assert np.abs(ours - theirs).max() <= 1e-5
 

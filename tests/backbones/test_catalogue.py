@@ -38,7 +38,11 @@ def _asked(spec: BackboneSpec, classifier: bool) -> tuple[str, str, str | None]:
     size = spec.image_size if "NASNetLarge" in spec.builder or "Xception" in spec.builder else 224
     with mock.patch.object(file_utils, "get_file", get_file), pytest.raises(_Asked) as asked:
         builder = getattr(keras.applications, spec.builder)
-        builder(include_top=classifier, input_shape=None if classifier else (size, size, 3), **dict(spec.arguments))
+        builder(
+            include_top=classifier,
+            input_shape=None if classifier else (size, size, 3),
+            **dict(spec.arguments),
+        )
     return asked.value.args
 
 

@@ -118,7 +118,14 @@ def test_weights_that_cannot_be_had_are_told_with_all_that_was_tried_and_the_way
     spec = replace(SPEC, weights=WeightsFile(name="w.h5", url="http://127.0.0.1:9/w.h5", md5=None))
     with pytest.raises(WeightsError) as error:
         resolve(spec, "imagenet", tmp_path)
-    for words in (str(tmp_path), "Keras' cache", "127.0.0.1:9", "--weights-dir", "--weights FILE", "--weights none"):
+    for words in (
+        str(tmp_path),
+        "Keras' cache",
+        "127.0.0.1:9",
+        "--weights-dir",
+        "--weights FILE",
+        "--weights none",
+    ):
         assert words in str(error.value)
 
 

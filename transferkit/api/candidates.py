@@ -1,7 +1,7 @@
 """What a plan's phases produce: classifiers that compete on val."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from transferkit.recipe import Recipe
 from transferkit.strategies import Phase
 from transferkit.timing import Stopwatch
 from transferkit.training import model as models
-from transferkit.training.bank import Extractor, PooledBank, map_bank
+from transferkit.training.bank import Extractor, PooledBank
 from transferkit.training.linear import LinearClassifier, fit_linear, score
+from transferkit.training.maps import map_bank
 from transferkit.training.phases import Job, measure, run_phase
 
 
@@ -52,7 +53,8 @@ class Candidate:
         score: val top-1, then negative val log-loss; higher is better.
         model: complete Keras model.
         fitted: the linear classifier, for the linear kinds.
-        history: a row for each epoch.
+        history: a row for each epoch, of those before it too.
+        notes: sentences on what happened, likewise.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Candidate:
     model: Any
     fitted: LinearClassifier | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def run_phases(work: Work) -> tuple[Candidate, Candidate]:
@@ -73,13 +76,14 @@ def run_phases(work: Work) -> tuple[Candidate, Candidate]:
         kept = best
         start = models.weights_of(work.extractor.network)
         new = _linear(work, phase) if phase.kind == "linear" else _finetuned(work, phase, base)
-        # The linear classifier's history goes first, whoever is kept.
-        history = [*kept.history, *new.history]
-        if new.score > kept.score:
-            best = Candidate(new.name, new.probabilities, new.score, new.model, new.fitted, history)
-        else:
+        if new.score <= kept.score:
             work.extractor.network.set_weights(start)
-            best = Candidate(kept.name, kept.probabilities, kept.score, kept.model, kept.fitted, history)
+        # What happened is told whoever is kept.
+        best = replace(
+            new if new.score > kept.score else kept,
+            history=[*kept.history, *new.history],
+            notes=[*kept.notes, *new.notes],
+        )
     return base, best
 
 
@@ -122,11 +126,13 @@ def _finetuned(work: Work, phase: Phase, base: Candidate) -> Candidate:
         model = models.classifier(network, stages, base.fitted, len(work.class_names))
         models.set_freeze_depth(network, work.extractor.stages, phase.freeze_depth)
         job = _job(work, models.tail(model, work.extractor.stages, depth), source)
-        history = run_phase(job, phase)
+        trained = run_phase(job, phase)
     with work.watch.part("evaluation"):
         found = {s: measure(job, rows)[0] for s, rows in _evaluated_splits(work)}
     top1, loss = score(found["val"], work.labels[work.rows["val"]])
-    return Candidate("fine-tuned", found, (top1, -loss), model, None, history)
+    # Weights that are the start's again are the linear classifier, whatever rounding says of them.
+    reached = (top1, -loss) if trained.best_epoch else base.score
+    return Candidate("fine-tuned", found, reached, model, None, trained.history, trained.notes)
 
 
 def _source(work: Work, phase: Phase) -> Source:

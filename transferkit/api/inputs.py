@@ -6,7 +6,7 @@ from typing import Any
 from transferkit.backbones.catalogue import BackboneSpec
 from transferkit.cache import cache_root
 from transferkit.data.decode import DecodePolicy
-from transferkit.data.index import Index, check_classes, index_folder
+from transferkit.data.index import Index, check_classes, check_is_folder, index_folder
 from transferkit.errors import DataError, UsageError
 from transferkit.recipe import Recipe
 from transferkit.training.bank import Extractor
@@ -25,12 +25,23 @@ def open_data(data: str | Path, exclude: str | None = None) -> Index:
     Raises:
         UsageError, DataError: see `index_folder`.
     """
+    return index_folder(find_data(data), _listed(exclude) if exclude else frozenset())
+
+
+def find_data(data: str | Path) -> Path:
+    """The folder that a path or the name of a public data set stands for.
+
+    Raises:
+        UsageError: neither; see `check_is_folder`.
+        DataError: a data set that has to be fetched first.
+    """
     from transferkit.data.public import cards, data_folder
 
     root = Path(data)
     if not root.exists() and str(data) in {card.name for card in cards()}:
         root = data_folder(str(data), cache=cache_root())
-    return index_folder(root, _listed(exclude) if exclude else frozenset())
+    check_is_folder(root)
+    return root
 
 
 def open_training_data(data: str | Path, recipe: Recipe) -> Index:

@@ -66,7 +66,7 @@ def index_folder(root: Path, exclude: frozenset[str] = frozenset()) -> Index:
     """
     import pandas as pd
 
-    _check_is_folder(root)
+    check_is_folder(root)
     rows: list[tuple[str, str, str]] = []
     left_out: list[tuple[str, str]] = []
     for split, label, folder in _class_folders(root, left_out):
@@ -116,7 +116,12 @@ def _listed(names: list[str]) -> str:
     return f"class{'es' if len(names) > 1 else ''} {shown}{more}"
 
 
-def _check_is_folder(root: Path) -> None:
+def check_is_folder(root: Path) -> None:
+    """Refuse what is no folder, naming what lies beside it.
+
+    Raises:
+        UsageError: there is nothing at `root`, or a file.
+    """
     if root.is_dir():
         return
     if root.exists():

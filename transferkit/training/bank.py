@@ -1,14 +1,13 @@
 """The feature bank: what the frozen backbone says of every image, computed once.
 
-Two kinds are kept. The *pooled* bank holds the spatial mean at every stage's cut, a few kilobytes an
-image: the linear classifiers live on it. A *map* bank holds the whole activation at one cut: gradient
-phases start from it. Rows are found by the SHA-256 of the file, under a key of everything else that
-changes a number, so files may be renamed, added or taken away and the rest still counts.
+It holds the spatial mean at every stage's cut, a few kilobytes an image: the linear classifiers live
+on it. Rows are found by the SHA-256 of the file, under a key of everything else that changes a number,
+so files may be renamed, added or taken away and the rest still counts. (`training.maps` keeps whole
+activations at one cut, for gradient phases.)
 """
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -108,7 +107,7 @@ def pooled_bank(extractor: Extractor, index: Index, watch: Stopwatch) -> PooledB
     with watch.part("bank"):
         known = _read_shards(folder)
     shas = list(index.files["sha256"])
-    missing = [row for row in _first_rows(shas) if shas[row] not in known]
+    missing = [row for row in first_rows(shas) if shas[row] not in known]
     failed_rows: dict[int, str] = {}
     for part, features, failed in _computed(extractor, index, missing, watch):
         with watch.part("bank"):
@@ -138,7 +137,7 @@ def _gathered(
     return PooledBank(features, {s.name: s.channels for s in extractor.stages}, failed, computed)
 
 
-def _first_rows(shas: Sequence[str]) -> list[int]:
+def first_rows(shas: Sequence[str]) -> list[int]:
     """The first row of each distinct file, in order."""
     first: dict[str, int] = {}
     for row, sha in enumerate(shas):
@@ -157,7 +156,7 @@ def _computed(
     done: list[int] = []
     parts: list[np.ndarray] = []
     failed: dict[int, str] = {}
-    for chunk in _decoded(extractor, index, rows, watch, "bank"):
+    for chunk in decoded(extractor, index, rows, watch, "bank"):
         failed |= {rows[i]: reason for i, reason in chunk.failed.items()}
         if len(chunk.rows):
             with watch.part("bank"):
@@ -170,9 +169,10 @@ def _computed(
     yield done, np.concatenate(parts) if parts else empty, failed
 
 
-def _decoded(
+def decoded(
     extractor: Extractor, index: Index, rows: list[int], watch: Stopwatch, what: str
 ) -> Iterator[Chunk]:
+    """The images of some rows of an index, chunk by chunk, with progress under the name `what`."""
     paths = [index.root / index.files["path"].iloc[row] for row in rows]
     chunks = decode_chunks(paths, extractor.policy, extractor.batch_size)
     with task(what, len(paths)) as bar:
@@ -246,97 +246,3 @@ def _write_shard(folder: Path, shas: list[str], features: np.ndarray) -> None:
         shutil.rmtree(aside)
     else:
         aside.rename(target)
-
-
-@dataclass(frozen=True)
-class MapBank:
-    """Activations at one cut.
-
-    Attributes:
-        maps: memory-mapped `(M, H, W, channels)`, float32, or uint8 images at freeze depth 0.
-        rows: int `(N,)`: the map of each row of the index.
-    """
-
-    maps: np.ndarray
-    rows: np.ndarray
-
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """float32 `(len(rows), H, W, channels)` for rows of the index."""
-        return np.asarray(self.maps[self.rows[rows]], dtype=np.float32)
-
-
-def map_bank(
-    extractor: Extractor, index: Index, freeze_depth: int, limit_gb: float, watch: Stopwatch
-) -> MapBank | None:
-    """Activations of every image at the cut behind `freeze_depth` stages; None if over the limit.
-
-    Args:
-        extractor: its network and decode policy.
-        index: readable images only.
-        freeze_depth: 0 keeps the decoded images themselves.
-        limit_gb: of disk; also never more than half of what is free.
-        watch: gets the seconds of decoding and of the bank.
-    """
-    shas = list(index.files["sha256"])
-    unique = sorted(_first_rows(shas), key=lambda row: shas[row])
-    shape, dtype = _map_shape(extractor, freeze_depth)
-    size = len(unique) * int(np.prod(shape)) * np.dtype(dtype).itemsize
-    folder = extractor.cache / "maps"
-    folder.mkdir(parents=True, exist_ok=True)
-    if size > min(limit_gb * 1e9, shutil.disk_usage(folder).free / 2):
-        say(f"bank: {size / 1e9:.1f} GB of activations are over the limit; computed anew each epoch")
-        return None
-    digest = hashlib.sha256("".join(shas[row] for row in unique).encode()).hexdigest()[:16]
-    target = folder / f"{extractor.key}-{freeze_depth}-{digest}.npy"
-    if not target.exists():
-        _make_room(folder, size, limit_gb)
-        _write_maps(extractor, index, unique, target, freeze_depth, watch)
-    os.utime(target)
-    place = {shas[row]: i for i, row in enumerate(unique)}
-    return MapBank(np.load(target, mmap_mode="r"), np.array([place[sha] for sha in shas]))
-
-
-def _map_shape(extractor: Extractor, freeze_depth: int) -> tuple[tuple[int, ...], str]:
-    if freeze_depth == 0:
-        return (extractor.policy.size_px, extractor.policy.size_px, 3), "uint8"
-    stage = extractor.stages[freeze_depth - 1]
-    return (stage.size_px, stage.size_px, stage.channels), "float32"
-
-
-def _make_room(folder: Path, size: int, limit_gb: float) -> None:
-    """Remove the maps unused for longest until the new ones fit into twice the limit."""
-    old = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)
-    held = sum(path.stat().st_size for path in old)
-    while old and held + size > 2e9 * limit_gb:
-        held -= old[0].stat().st_size
-        old.pop(0).unlink()
-
-
-def _write_maps(
-    extractor: Extractor,
-    index: Index,
-    rows: list[int],
-    target: Path,
-    freeze_depth: int,
-    watch: Stopwatch,
-) -> None:
-    import keras
-
-    shape, dtype = _map_shape(extractor, freeze_depth)
-    stem = None
-    if freeze_depth:
-        cut = extractor.network.get_layer(extractor.stages[freeze_depth - 1].cut).output
-        stem = keras.Model(extractor.network.input, cut)
-    aside = target.with_suffix(f".{os.getpid()}.writing")
-    maps = np.lib.format.open_memmap(aside, "w+", dtype, (len(rows), *shape))
-    try:
-        for chunk in _decoded(extractor, index, rows, watch, "activations"):
-            if chunk.failed:
-                raise DataError(f"files changed while they were used: {list(chunk.failed.values())}")
-            with watch.part("bank"):
-                images = chunk.images
-                maps[chunk.rows] = predict(stem, images, extractor.batch_size) if stem else images
-        maps.flush()
-        aside.rename(target)
-    finally:
-        aside.unlink(missing_ok=True)

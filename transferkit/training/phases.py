@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from transferkit.data.loader import Source, epoch_batches, epoch_order
-from transferkit.errors import TrainingError
 from transferkit.progress import say, task
 from transferkit.strategies import Phase
 from transferkit.training.bank import predict
@@ -51,12 +50,27 @@ class Job:
 class Progress:
     """Where a phase stands: what early stopping needs to know."""
 
-    first_loss: float
     best_weights: list[np.ndarray]
-    best: float = math.inf
-    smoothed: float | None = None
+    best: float
+    smoothed: float
+    best_epoch: int = 0
     wait: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a phase did.
+
+    Attributes:
+        history: a row for each epoch.
+        notes: sentences on what a reader should know.
+        best_epoch: whose weights are left; 0 is the start.
+    """
+
+    history: list[dict[str, Any]]
+    notes: list[str]
+    best_epoch: int
 
 
 class _Exploded(Exception):
@@ -87,35 +101,37 @@ def measure(job: Job, rows: np.ndarray) -> tuple[np.ndarray, float, float]:
     return softmax(logits), loss, float(np.mean(logits.argmax(1) == labels))
 
 
-def run_phase(job: Job, phase: Phase) -> list[dict[str, Any]]:
-    """Train; the model is left with its best weights. Returns a row for each epoch.
+def run_phase(job: Job, phase: Phase) -> Trained:
+    """Train; the model is left with its best weights.
 
     Best is the lowest smoothed val loss, the start included. When the loss explodes the start
-    is restored and the rate cut to a third.
-
-    Raises:
-        TrainingError: it explodes at every rate that is tried.
+    is restored and the rate cut to a third; if that does not help, the start is what is left.
     """
     start = weights_of(job.model)
+    notes: list[str] = []
     for _ in range(RETRIES):
         try:
             progress = _run_epochs(job, phase)
         except _Exploded as exploded:
             job.model.set_weights(start)
             phase = replace(phase, learning_rate=phase.learning_rate / 3)
-            say(f"{phase.name}: {exploded}; start restored, rate cut to {phase.learning_rate:.2g}")
+            notes.append(f"{phase.name}: {exploded}; start restored, rate cut to {phase.learning_rate:.2g}")
+            say(notes[-1])
             continue
         job.model.set_weights(progress.best_weights)
-        return progress.history
-    raise TrainingError(
-        f"{phase.name}: the loss explodes at {RETRIES} learning rates, the last "
-        f"{phase.learning_rate * 3:.2g}. Lower it with --set learning_rate=..."
+        return Trained(progress.history, notes, progress.best_epoch)
+    notes.append(
+        f"{phase.name}: the loss explodes at {RETRIES} learning rates, so this phase was given up. "
+        "Lower the rate with --set learning_rate=..."
     )
+    say(notes[-1])
+    return Trained([], notes, 0)
 
 
 def _run_epochs(job: Job, phase: Phase) -> Progress:
-    _, first_loss, _ = measure(job, job.val)
-    progress = Progress(first_loss, weights_of(job.model), best=first_loss, smoothed=first_loss)
+    found, first_loss, _ = measure(job, job.val)
+    chance = math.log(found.shape[1])
+    progress = Progress(weights_of(job.model), best=first_loss, smoothed=first_loss)
     _compile(job, phase)
     steps = math.ceil(len(job.train) / job.batch_size)
     with task(phase.name, phase.epochs * steps, "steps") as bar:
@@ -131,7 +147,7 @@ def _run_epochs(job: Job, phase: Phase) -> Progress:
             }
             progress.history.append(row)
             bar.note(f"val loss {val_loss:.3f} top-1 {val_top1:.3f}")
-            _check_explosion(row, progress.first_loss)
+            _check_explosion(row, max(first_loss, chance / EXPLOSION))
             if _should_stop(job, phase, progress, val_loss):
                 break
     return progress
@@ -190,6 +206,11 @@ def _with_half_batch(job: Job, phase: Phase, before: list[np.ndarray]) -> Job:
 
 
 def _check_explosion(row: dict[str, Any], first_loss: float) -> None:
+    """Raise if a loss has left the range that training can come back from.
+
+    `first_loss` is that of the start on val, but no less than a third of log C: while a model does
+    better than guessing it has not exploded, however well the linear classifier did before.
+    """
     for name in ("loss", "val_loss"):
         if not math.isfinite(row[name]):
             raise _Exploded(f"{name} is not finite in epoch {row['epoch']}")
@@ -201,10 +222,10 @@ def _check_explosion(row: dict[str, Any], first_loss: float) -> None:
 
 
 def _should_stop(job: Job, phase: Phase, progress: Progress, val_loss: float) -> bool:
-    assert progress.smoothed is not None
     progress.smoothed = job.smoothing * progress.smoothed + (1 - job.smoothing) * val_loss
     if progress.smoothed < progress.best:
         progress.best, progress.wait = progress.smoothed, 0
+        progress.best_epoch = len(progress.history)
         progress.best_weights = weights_of(job.model)
         return False
     progress.wait += 1

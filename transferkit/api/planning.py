@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transferkit.api.finetune import _split
+from transferkit.api.finetuning import split
 from transferkit.api.inputs import open_training_data
 from transferkit.backbones.catalogue import lookup
 from transferkit.plan import Plan, make_plan
@@ -15,4 +15,4 @@ def plan(data: str | Path, recipe: Recipe) -> Plan:
     Files that turn out to be unreadable only when decoded still count here.
     """
     spec = lookup(recipe.backbone)
-    return make_plan(recipe, spec, _split(open_training_data(data, recipe), recipe))
+    return make_plan(recipe, spec, split(open_training_data(data, recipe), recipe))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transferkit.api.inputs import open_data
-from transferkit.api.predict import probabilities_of
+from transferkit.api.prediction import probabilities_of
 from transferkit.errors import DataError, UsageError
 from transferkit.progress import say
 from transferkit.runs import Run

@@ -7,7 +7,7 @@ import numpy as np
 
 from transferkit import runs
 from transferkit.api.candidates import Candidate, Work, run_phases
-from transferkit.api.inputs import open_training_data, start
+from transferkit.api.inputs import find_data, open_training_data, start
 from transferkit.backbones.catalogue import BackboneSpec, lookup
 from transferkit.backbones.weights import resolve
 from transferkit.data.index import Index, check_classes
@@ -22,6 +22,8 @@ from transferkit.training.bank import Extractor, pooled_bank
 from transferkit.training.device import Device
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from transferkit.evaluation.report import Report
 
 
@@ -43,12 +45,13 @@ def finetune(
     folder = Path(out) if out is not None else runs.default_folder(str(data))
     runs.check_output(folder, overwrite)
     spec = lookup(recipe.backbone)
+    root = find_data(data)
     with watch.part("startup"):
         # First of all, so that missing weights are told before a single image is read.
         weights = resolve(spec, recipe.weights, _path(recipe.weights_dir))
     with watch.part("index"):
-        index = open_training_data(data, recipe)
-        _split(index, recipe)
+        index = open_training_data(root, recipe)
+        split(index, recipe)
     with watch.part("startup"):
         device, extractor = start(spec, weights, recipe)
     work = _prepared(index, spec, recipe, device, extractor, watch)
@@ -65,7 +68,8 @@ def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
 
 
-def _split(index: Index, recipe: Recipe) -> Any:
+def split(index: Index, recipe: Recipe) -> "pd.DataFrame":
+    """The index's files with the split that a recipe asks for."""
     test = None if recipe.test_fraction == AUTO else float(recipe.test_fraction)
     return split_index(index, seed=recipe.seed, val_fraction=recipe.val_fraction, test_fraction=test)
 
@@ -86,7 +90,7 @@ def _prepared(
     for path, reason in list(bank.failed.items())[:5]:
         say(f"left out: {path}: {reason}")
     check_classes(index)
-    files = _split(index, recipe)
+    files = split(index, recipe)
     plan = make_plan(recipe, spec, files)
     class_names = index.labels
     number = {name: i for i, name in enumerate(class_names)}
@@ -202,6 +206,7 @@ def make_report(work: Work, base: Candidate, best: Candidate, device: Device, da
         history=tuple(best.history),
         linear_path=tuple(vars(tried) for tried in base.fitted.path),
         seconds=work.watch.seconds(),
+        notes=tuple(best.notes),
         environment={"device": device.name, "precision": device.precision, **runs.versions()},
     )
 

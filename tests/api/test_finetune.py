@@ -1,0 +1,264 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import SHARED, draw_classes, toy_network
+from transferkit.api import evaluate, finetune, plan, predict
+from transferkit.api.inputs import open_data
+from transferkit.errors import DataError, OutputExists, WeightsError
+from transferkit.recipe import Recipe
+from transferkit.training.linear import LinearClassifier
+
+QUICK = {"backbone": "toy", "weights": "none", "batch_size": 8, "epochs": 2, "learning_rate": 1e-3}
+STRATEGIES = ("linear", "multistage", "finetune-top", "finetune-deep", "full")
+
+
+def recipe(**values: object) -> Recipe:
+    return Recipe.from_mapping({**QUICK, **values})
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_run_never_ships_less_on_val_than_its_linear_classifier(
+    strategy: str, photos: Path, tmp_path: Path
+):
+    run = finetune(photos, recipe(strategy=strategy), out=tmp_path / "run")
+    assert run.metrics["splits"]["val"]["top1"] >= run.metrics["linear_top1"]["val"]
+    assert run.plan["strategy"] == strategy
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("strategy", ["linear", "multistage", "finetune-deep"])
+def test_the_saved_model_gives_the_predictions_of_the_run(strategy: str, photos: Path, tmp_path: Path):
+    run = finetune(photos, recipe(strategy=strategy, learning_rate=3e-3), out=tmp_path / "run")
+    rows = run.predictions
+    frame, failed = predict(run, [photos / path for path in rows["path"]])
+    assert not failed
+    assert list(frame["pred"]) == list(rows["pred"])
+    assert np.abs(frame["p"].astype(float).to_numpy() - rows["p"].to_numpy()).max() < 1e-4
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_folder_holds_what_its_contract_names(photos: Path, tmp_path: Path):
+    (photos / "red" / "broken.png").write_bytes(b"no image")
+    run = finetune(photos, recipe(strategy="finetune-top"), out=tmp_path / "run")
+    splits = pd.read_csv(run.folder / "splits.csv")
+    assert list(splits.columns) == ["path", "label", "split"]
+    assert splits["split"].value_counts().to_dict() == {"train": 42, "val": 9, "test": 9}
+    excluded = pd.read_csv(run.folder / "excluded.csv")
+    assert excluded["path"].to_list() == ["red/broken.png"]
+    history = pd.read_csv(run.folder / "history.csv")
+    assert list(history.columns) == [
+        "phase", "epoch", "loss", "val_loss", "top1", "val_top1", "learning_rate", "seconds",
+    ]  # fmt: skip
+    assert history["phase"].to_list() == ["linear", "finetune", "finetune"]
+    assert list(run.predictions.columns) == ["path", "label", "split", "pred", "p", "top5"]
+    assert len(run.predictions) == 18
+    assert run.labels == ["blue", "green", "red"]
+    assert set(run.plan) >= {"quadrant", "strategy", "phases", "reasons", "evidence"}
+    parts = {"total", "startup", "index", "decode", "bank", "linear", "phases", "evaluation", "report"}
+    assert set(run.environment["seconds"]) == parts
+    assert run.metrics["schema"] == 1
+    wanted = {"n", "top1", "top5", "top1_ci95", "macro_f1", "balanced_accuracy", "nll", "ece", "per_class"}
+    for split in run.metrics["splits"].values():
+        assert wanted <= set(split)
+    assert (run.folder / "report.md").read_text().startswith("# photos")
+    assert (run.folder / "figures" / "confusion.png").stat().st_size > 1000
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("strategy", ["multistage", "finetune-deep"])
+def test_the_same_seed_gives_the_same_bytes(strategy: str, photos: Path, tmp_path: Path, own_cache: Path):
+    runs = []
+    for name in ("first", "second"):
+        runs.append(finetune(photos, recipe(strategy=strategy), out=tmp_path / name))
+    for file in ("splits.csv", "metrics.json", "predictions.csv"):
+        first, second = ((run.folder / file).read_bytes() for run in runs)
+        assert first == second, file
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_saved_recipe_repeats_its_run(photos: Path, tmp_path: Path):
+    first = finetune(photos, recipe(strategy="linear", seed=3), out=tmp_path / "first")
+    second = finetune(photos, first.recipe, out=tmp_path / "second")
+    assert first.metrics == second.metrics
+
+
+THAWED = {"linear": (), "multistage": (), "finetune-top": (3,), "finetune-deep": (2, 3), "full": (1, 2, 3)}
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_frozen_weights_stay_to_the_byte_and_thawed_ones_move(
+    strategy: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import keras
+
+    def know_nothing(train: Any, val: Any, classes: int, strengths: int) -> LinearClassifier:
+        """A start that leaves something to win."""
+        zero = np.zeros((train[0].shape[1], classes), np.float32)
+        return LinearClassifier(zero, zero[0], 1.0, ())
+
+    monkeypatch.setattr("transferkit.api.candidates.fit_linear", know_nothing)
+    run = finetune(photos, recipe(strategy=strategy, learning_rate=3e-3, epochs=4), out=tmp_path / "run")
+    before = {layer.name: layer for layer in toy_network().layers if layer.weights}
+    after = keras.models.load_model(run.folder / "model.keras")
+    moved = set()
+    for name, layer in before.items():
+        pairs = zip(layer.weights, after.get_layer(name).weights, strict=True)
+        same = {weight.name: np.array_equal(weight, other) for weight, other in pairs}
+        if "bn" in name:
+            assert same["moving_mean"] and same["moving_variance"], name
+        if not all(same.values()):
+            moved.add(name)
+    assert moved == {f"{kind}{n}" for n in THAWED[strategy] for kind in ("conv", "bn", "side")}
+    assert (run.metrics["kept"] == "fine-tuned") == bool(THAWED[strategy])
+
+
+@pytest.mark.usefixtures("toy")
+def test_given_folders_are_respected_and_no_test_is_made(tmp_path: Path):
+    draw_classes(tmp_path / "data" / "train", 8)
+    draw_classes(tmp_path / "data" / "valid", 3, seed=500)
+    run = finetune(tmp_path / "data", recipe(strategy="linear"), out=tmp_path / "run")
+    assert set(run.metrics["splits"]) == {"val"}
+    assert run.metrics["splits"]["val"]["n"] == 9
+    assert "val chose the model" in (run.folder / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("toy")
+def test_augmentation_trains_on_images_instead_of_the_bank(photos: Path, tmp_path: Path, own_cache: Path):
+    run = finetune(photos, recipe(strategy="finetune-top", augment="light"), out=tmp_path / "run")
+    assert len(pd.read_csv(run.folder / "history.csv")) == 3
+    (kept,) = (own_cache / "maps").glob("*.npy")
+    assert np.load(kept, mmap_mode="r").dtype == np.uint8
+
+
+@pytest.mark.usefixtures("toy")
+def test_without_room_for_a_bank_the_phase_decodes_anew(photos: Path, tmp_path: Path, own_cache: Path):
+    banked = finetune(photos, recipe(strategy="finetune-top"), out=tmp_path / "banked")
+    anew = finetune(photos, recipe(strategy="finetune-top", bank_limit_gb=0), out=tmp_path / "anew")
+    difference = banked.predictions["p"] - anew.predictions["p"]
+    assert np.abs(difference).max() < 1e-3
+
+
+@pytest.mark.usefixtures("toy")
+def test_an_output_that_holds_something_is_not_touched(photos: Path, tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(OutputExists):
+            finetune(photos, recipe(strategy="linear"), out=tmp_path / "run", overwrite=overwrite)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+def test_missing_weights_are_told_before_an_image_is_read(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("transferkit.api.finetuning.open_training_data", None)
+    with pytest.raises(WeightsError, match="no such file"):
+        finetune(photos, Recipe(weights="no.h5"), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_class_left_with_one_readable_image_is_refused(tmp_path: Path):
+    photos = draw_classes(tmp_path / "photos", 8)
+    for path in sorted((photos / "red").iterdir())[1:]:
+        path.write_bytes(b"no image" + path.name.encode())
+    with pytest.raises(DataError, match="'red' has a single image"):
+        finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("toy")
+def test_evaluation_joins_classes_by_name(photos: Path, tmp_path: Path):
+    run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    found = evaluate(run, photos)
+    assert found.seen == 51  # all but the 9 of test
+    other = draw_classes(tmp_path / "other", 4, seed=900)
+    (other / "blue").rename(other / "azure")
+    with pytest.raises(DataError, match="azure"):
+        evaluate(run, other)
+    mapped = evaluate(run, other, renames={"azure": "blue"})
+    assert mapped.seen == 0
+    assert set(mapped.predictions["label"]) == {"blue", "green", "red"}
+    assert mapped.metrics.n == 12
+
+
+@pytest.mark.usefixtures("toy")
+def test_predict_names_the_files_it_cannot_read(photos: Path, tmp_path: Path):
+    run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "bad.jpg").write_bytes(b"no image")
+    frame, failed = predict(run, [tmp_path / "new", photos / "red" / "000.png"])
+    assert list(frame["path"]) == [str(photos / "red" / "000.png")]
+    assert list(failed) == [str(tmp_path / "new" / "bad.jpg")]
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_plan_is_that_of_the_run(photos: Path, tmp_path: Path):
+    asked = recipe(strategy="finetune-top")
+    run = finetune(photos, asked, out=tmp_path / "run")
+    assert json.loads(json.dumps(plan(photos, asked).as_dict())) == run.plan
+
+
+def test_a_data_set_goes_by_its_name():
+    index = open_data("digits")
+    assert len(index.files) == 1797
+    assert index.labels == list("0123456789")
+
+
+JAX_RUN = """
+import sys
+import tests.conftest as shared
+from unittest import mock
+from transferkit.backbones import build, catalogue, table
+table.TABLE = (*catalogue.every(), shared.TOY)
+build.build = lambda spec, size=None, classifier=False: shared.toy_network(size or 32)
+from transferkit.api import finetune
+from transferkit.recipe import Recipe
+for strategy in ("linear", "finetune-top"):
+    asked = Recipe(backbone="toy", weights="none", batch_size=8, epochs=2, learning_rate=3e-3)
+    run = finetune(sys.argv[1], asked.updated({"strategy": strategy}, "test"), out=sys.argv[2] + strategy)
+    assert run.environment["backend"] == "jax", run.environment
+    assert run.metrics["splits"]["val"]["top1"] >= run.metrics["linear_top1"]["val"]
+"""
+
+
+def test_the_same_code_runs_on_jax(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("jax")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    arguments = [sys.executable, "-c", JAX_RUN, str(photos), str(tmp_path / "run-")]
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(arguments, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.real
+def test_real_photographs_with_real_weights(shared_data: Path, shared_weights: Path, tmp_path: Path):
+    asked = Recipe(backbone="mobilenet_0.25", weights_dir=str(shared_weights), strategy="linear")
+    run = finetune(shared_data / "hymenoptera", asked, out=tmp_path / "run")
+    assert run.metrics["splits"]["val"]["top1"] >= 0.87
+    assert run.environment["seconds"]["phases"] == 0
+    frame, _ = predict(run, [shared_data / "hymenoptera" / p for p in run.predictions["path"][:40]])
+    assert np.abs(frame["p"] - run.predictions["p"][:40]).max() < 1e-4
+
+
+@pytest.mark.real
+def test_several_stages_beat_the_last_on_satellite_pictures(
+    shared_data: Path, shared_weights: Path, tmp_path: Path
+):
+    few = tmp_path / "satellite"
+    for folder in sorted((SHARED / "data" / "satellite").iterdir()):
+        (few / folder.name).mkdir(parents=True)
+        for file in sorted(folder.iterdir())[:60]:
+            (few / folder.name / file.name).symlink_to(file)
+    asked = Recipe(backbone="mobilenet_0.25", weights_dir=str(shared_weights), strategy="multistage")
+    run = finetune(few, asked, out=tmp_path / "run")
+    assert run.metrics["splits"]["test"]["top1"] > run.metrics["linear_top1"]["test"]

@@ -1,0 +1,142 @@
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transferkit.data.decode import DecodePolicy, decode
+from transferkit.data.loader import ImageSource, epoch_batches, epoch_order
+
+ROWS, SIDE = 11, 16
+PIXELS = np.random.default_rng(0).integers(0, 256, (ROWS, SIDE, SIDE, 3)).astype(np.float32)
+LABELS = np.arange(100, 100 + ROWS)
+
+
+class Kept:
+    """Inputs from memory."""
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        return PIXELS[rows]
+
+
+def batches(order: np.ndarray, batch_size: int = 4, **options: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    found = epoch_batches(Kept(), LABELS, order, batch_size=batch_size, **options)
+    return [(x.numpy(), y.numpy()) for x, y in found]
+
+
+def light(batch_size: int = 4, order: np.ndarray | None = None, **options: int) -> dict[int, np.ndarray]:
+    """Augmented images of an epoch, by row."""
+    order = np.arange(ROWS) if order is None else order
+    found = batches(order, batch_size, augment="light", **options)
+    labels = np.concatenate([y for _, y in found])
+    return dict(zip(labels - 100, np.concatenate([x for x, _ in found]), strict=True))
+
+
+def same(a: dict[int, np.ndarray], b: dict[int, np.ndarray]) -> list[bool]:
+    return [np.array_equal(a[row], b[row]) for row in range(ROWS)]
+
+
+def test_an_epoch_has_every_row_once() -> None:
+    order = epoch_order(np.arange(ROWS), seed=3, epoch=1)
+    labels = np.concatenate([y for _, y in batches(order)])
+    assert Counter(labels.tolist()) == Counter(LABELS.tolist())
+
+
+def test_the_order_is_a_function_of_seed_and_epoch() -> None:
+    rows = np.arange(50)
+    first = epoch_order(rows, seed=3, epoch=1)
+    np.random.default_rng().random()  # nothing else has a say
+    assert np.array_equal(epoch_order(rows, seed=3, epoch=1), first)
+    assert not np.array_equal(epoch_order(rows, seed=3, epoch=2), first)
+    assert not np.array_equal(epoch_order(rows, seed=4, epoch=1), first)
+    assert not np.array_equal(epoch_order(rows, seed=1, epoch=3), first)
+
+
+def test_batches_come_in_the_order_asked_for() -> None:
+    order = np.array([7, 0, 3, 10, 2])
+    labels = np.concatenate([y for _, y in batches(order, 2)])
+    assert labels.tolist() == [107, 100, 103, 110, 102]
+
+
+def test_the_last_batch_is_smaller() -> None:
+    found = batches(np.arange(ROWS))
+    assert [len(y) for _, y in found] == [4, 4, 3]
+    assert [x.shape for x, _ in found] == [(4, 16, 16, 3), (4, 16, 16, 3), (3, 16, 16, 3)]
+
+
+@pytest.mark.parametrize(("batch_size", "steps"), [(4, 3), (11, 1), (1, 11), (64, 1)])
+def test_the_number_of_batches_is_known_beforehand(batch_size: int, steps: int) -> None:
+    found = epoch_batches(Kept(), LABELS, np.arange(ROWS), batch_size=batch_size)
+    assert int(found.cardinality()) == steps
+
+
+def test_labels_travel_with_their_images() -> None:
+    for x, y in batches(epoch_order(np.arange(ROWS), seed=0, epoch=0)):
+        assert np.array_equal(x, PIXELS[y - 100])
+
+
+def test_labels_travel_with_augmented_images() -> None:
+    order = epoch_order(np.arange(ROWS), seed=0, epoch=0)
+    for row, image in light(order=order).items():
+        # Mirroring and shifting keep the middle's pixels: each is one of this image's colours.
+        own = {tuple(pixel) for pixel in PIXELS[row].reshape(-1, 3)}
+        assert {tuple(pixel) for pixel in image.reshape(-1, 3)} <= own
+
+
+def test_light_augmentation_does_not_depend_on_the_batch() -> None:
+    wide = light(batch_size=8, seed=5, epoch=2)
+    narrow = light(batch_size=3, order=np.arange(ROWS)[::-1], seed=5, epoch=2)
+    assert all(same(wide, narrow))
+
+
+@pytest.mark.parametrize("other", [{"seed": 5, "epoch": 3}, {"seed": 6, "epoch": 2}])
+def test_light_augmentation_changes_with_epoch_and_seed(other: dict[str, int]) -> None:
+    assert sum(same(light(seed=5, epoch=2), light(**other))) < ROWS // 2
+
+
+def test_light_augmentation_differs_from_row_to_row() -> None:
+    class Same:
+        def take(self, rows: np.ndarray) -> np.ndarray:
+            return PIXELS[np.zeros_like(rows)]
+
+    (found,) = epoch_batches(Same(), LABELS, np.arange(ROWS), batch_size=ROWS, augment="light")
+    assert len({image.tobytes() for image in found[0].numpy()}) > ROWS // 2
+
+
+def shifted(image: np.ndarray, down: int, right: int) -> np.ndarray:
+    padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), "reflect")
+    return padded[down : down + SIDE, right : right + SIDE]
+
+
+def test_light_augmentation_mirrors_and_shifts_by_an_eighth_at_most() -> None:
+    for row, image in light().items():
+        moves = [shifted(PIXELS[row], down, right) for down in range(5) for right in range(5)]
+        assert any(np.array_equal(image, move) for one in moves for move in (one, one[:, ::-1]))
+
+
+def test_augmented_values_stay_in_range() -> None:
+    found = np.stack(list(light().values()))
+    assert found.dtype == np.float32
+    assert found.min() >= 0
+    assert found.max() <= 255
+
+
+def test_the_largest_seed_augments_too() -> None:
+    assert len(light(seed=2**31, epoch=99_999)) == ROWS
+
+
+def test_images_are_decoded_where_none_are_kept(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{n}.png" for n in range(3)]
+    for n, path in enumerate(paths):
+        Image.fromarray(PIXELS[n].astype(np.uint8)).save(path)
+    policy = DecodePolicy(size_px=8)
+    found = ImageSource(paths, policy).take(np.array([2, 0]))
+    assert found.dtype == np.float32
+    assert np.array_equal(found, np.stack([decode(paths[2], policy), decode(paths[0], policy)]))
+
+
+def test_kept_images_are_not_decoded_again() -> None:
+    source = ImageSource([Path("not there")] * ROWS, DecodePolicy(size_px=SIDE), kept=Kept())
+    assert np.array_equal(source.take(np.array([4, 2])), PIXELS[[4, 2]])

@@ -1,0 +1,161 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from transferkit.backbones.catalogue import BackboneSpec, lookup
+from transferkit.errors import UsageError
+from transferkit.plan import Plan, make_plan
+from transferkit.recipe import Recipe
+
+SPEC = lookup("mobilenet_v2")
+SINGLE = replace(SPEC, name="single", stages=SPEC.stages[-1:])
+LITTLE, LOTS = 20, 200
+
+
+def photos(*counts: int) -> pd.DataFrame:
+    """Training images of as many classes as there are counts, and ten of val for each."""
+    rows = [(f"class{c}", "train") for c, count in enumerate(counts) for _ in range(count)]
+    rows += [(f"class{c}", "val") for c in range(len(counts)) for _ in range(10)]
+    frame = pd.DataFrame(rows, columns=["label", "split"])
+    return frame.assign(path=[f"{n}.jpg" for n in range(len(frame))])
+
+
+def planned(per_class: int = LITTLE, spec: BackboneSpec = SPEC, **asked: Any) -> Plan:
+    return make_plan(Recipe.from_mapping(asked), spec, photos(per_class, per_class, per_class))
+
+
+@pytest.mark.parametrize(
+    ("per_class", "asked", "quadrant", "strategy"),
+    [
+        (LITTLE, {}, "similar-little", "linear"),
+        (LOTS, {}, "similar-lots", "finetune-top"),
+        (LITTLE, {"similarity": "different"}, "different-little", "multistage"),
+        (LOTS, {"similarity": "different"}, "different-lots", "finetune-deep"),
+        (LITTLE, {"amount": "lots"}, "similar-lots", "finetune-top"),
+        (LOTS, {"amount": "little", "similarity": "different"}, "different-little", "multistage"),
+    ],
+)
+def test_auto_goes_by_the_matrix(per_class: int, asked: Any, quadrant: str, strategy: str) -> None:
+    plan = planned(per_class, **asked)
+    assert (plan.quadrant, plan.strategy) == (quadrant, strategy)
+    assert plan.quadrant == f"{plan.similarity}-{plan.amount}"
+    assert plan.phases[-1].name == ("finetune" if "finetune" in strategy else strategy)
+
+
+@pytest.mark.parametrize("strategy", ["linear", "multistage", "finetune-top", "finetune-deep", "full"])
+def test_a_stated_strategy_is_taken_and_the_matrix_named_beside_it(strategy: str) -> None:
+    plan = planned(LITTLE, strategy=strategy)
+    beside = "" if strategy == "linear" else " (the matrix says linear)"
+    assert plan.strategy == strategy
+    assert f"Strategy stated: {strategy}{beside}." in plan.reasons
+
+
+def test_multistage_by_the_matrix_falls_to_linear_on_a_single_stage() -> None:
+    plan = planned(LITTLE, SINGLE, similarity="different")
+    assert plan.strategy == "linear"
+    assert "single is a single stage, so linear stands in for multistage." in plan.reasons
+
+
+def test_multistage_stated_is_refused_on_a_single_stage() -> None:
+    with pytest.raises(UsageError, match="multistage needs a backbone with several stages"):
+        planned(LITTLE, SINGLE, strategy="multistage")
+
+
+def leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for part in value.values() for leaf in leaves(part)]
+    if isinstance(value, (list, tuple)):
+        return [leaf for part in value for leaf in leaves(part)]
+    return [value]
+
+
+@pytest.mark.parametrize("per_class", [LITTLE, LOTS])
+@pytest.mark.parametrize("similarity", ["auto", "similar", "different"])
+def test_no_auto_is_left(per_class: int, similarity: str) -> None:
+    found = leaves(planned(per_class, similarity=similarity).as_dict())
+    assert "auto" not in found
+    assert None not in found
+
+
+@pytest.mark.parametrize("per_class", [LITTLE, LOTS])
+def test_a_plan_goes_through_json(per_class: int) -> None:
+    content = planned(per_class).as_dict()
+    assert json.loads(json.dumps(content)) == json.loads(json.dumps(content, default=str))
+    assert {"quadrant", "strategy", "phases", "reasons", "evidence"} <= set(content)
+
+
+@pytest.mark.parametrize(("per_class", "reasons"), [(LITTLE, 3), (LOTS, 4)])
+def test_each_decision_has_its_reason(per_class: int, reasons: int) -> None:
+    found = planned(per_class).reasons
+    assert len(found) == reasons  # similarity, amount, strategy, and what is thawed
+    assert all(reason.endswith(".") for reason in found)
+
+
+def test_the_matrix_is_named_as_the_reason() -> None:
+    assert planned(LOTS).reasons[2] == "The matrix: similar to ImageNet, lots of data: finetune-top."
+
+
+def test_the_thawed_stages_are_named() -> None:
+    assert len(SPEC.stages) == 5
+    assert planned(LOTS).reasons[3] == (
+        "Fine-tuning thaws stage4, stage5 (freeze depth 3 of 5), starts from the linear classifier, "
+        "and is kept only if it is better on val."
+    )
+
+
+def test_the_evidence_counts_training_images_alone() -> None:
+    plan = make_plan(Recipe(), SPEC, photos(10, 30, 200))
+    assert plan.evidence == {
+        "train_images": 240,
+        "train_images_per_class_median": 30.0,
+        "classes": 3,
+        "lots_from_per_class": 100,
+    }
+
+
+def test_what_was_auto_is_resolved() -> None:
+    assert planned(LOTS).resolved == {
+        "strategy": "finetune-top",
+        "image_size": 224,
+        "freeze_depth": 3,
+        "epochs": 40,  # 600 images in 32s are 18 steps; 1,000 steps are 56 epochs, 40 at most
+        "patience": 5,
+        "learning_rate": 3e-4,
+    }
+
+
+def test_what_is_stated_reaches_the_phase() -> None:
+    asked = {"epochs": 3, "patience": 2, "learning_rate": 0.01, "freeze_depth": 1, "image_size": 96}
+    plan = planned(LOTS, **asked)
+    phase = plan.finetune
+    assert phase is not None
+    assert (phase.epochs, phase.patience, phase.learning_rate, phase.freeze_depth) == (3, 2, 0.01, 1)
+    assert plan.image_size == 96
+
+
+def test_the_batch_size_counts_in_the_epochs() -> None:
+    phase = planned(LOTS, batch_size=10).finetune
+    assert phase is not None
+    assert phase.epochs == 17  # 600 / 10 = 60 steps; 1,000 / 60 = 16.7
+
+
+@pytest.mark.parametrize("strategy", ["linear", "multistage"])
+def test_a_freeze_depth_where_no_stage_trains_is_refused(strategy: str) -> None:
+    with pytest.raises(UsageError, match=f"^freeze_depth 0 says nothing to strategy {strategy}, "):
+        planned(LITTLE, strategy=strategy, freeze_depth=0)
+
+
+def test_a_freeze_depth_that_leaves_nothing_is_refused() -> None:
+    with pytest.raises(UsageError, match="freeze_depth 5 leaves nothing to train"):
+        planned(LITTLE, strategy="full", freeze_depth=5)
+
+
+def test_every_plan_begins_with_the_linear_classifier() -> None:
+    for strategy in ("linear", "multistage", "finetune-top", "finetune-deep", "full"):
+        plan = planned(strategy=strategy)
+        assert plan.linear.kind == "linear"
+        assert plan.linear.features == ("stage5",)
+        assert (plan.finetune is None) == (strategy in ("linear", "multistage"))

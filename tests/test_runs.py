@@ -1,0 +1,186 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from transferkit import runs
+from transferkit.errors import OutputExists, RecipeError, UsageError
+from transferkit.recipe import Recipe
+from transferkit.runs import Run, check_output, default_folder, write_csv, write_json, writing
+
+RUN_FILES = ("model.keras", "labels.json", "plan.json", "recipe.yaml")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A folder with the files that every run has."""
+    folder = tmp_path / "runs" / "pets-1"
+    folder.mkdir(parents=True)
+    (folder / "model.keras").write_bytes(b"")
+    write_json(folder / "labels.json", ["кошка", "dog"])
+    write_json(folder / "plan.json", {"strategy": "linear"})
+    (folder / "recipe.yaml").write_text(Recipe(seed=3).to_yaml())
+    return folder
+
+
+def below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_block_that_ends_well_leaves_its_folder(tmp_path: Path) -> None:
+    with writing(tmp_path / "runs" / "a") as aside:
+        (aside / "file").write_text("x")
+    assert below(tmp_path) == ["runs", "runs/a", "runs/a/file"]
+
+
+def test_until_the_block_ends_nothing_is_there(tmp_path: Path) -> None:
+    with writing(tmp_path / "a"):
+        assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_a_block_that_fails_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), writing(tmp_path / "a") as aside:
+        (aside / "file").write_text("x")
+        raise error
+    assert below(tmp_path) == []
+
+
+def test_a_block_that_fails_leaves_what_was_there(run: Path) -> None:
+    before = below(run.parent)
+    with pytest.raises(RuntimeError), writing(run) as aside:
+        (aside / "plan.json").write_text("half")
+        raise RuntimeError
+    assert below(run.parent) == before
+    assert Run.open(run).plan == {"strategy": "linear"}
+
+
+def test_a_block_that_ends_well_replaces_what_was_there(run: Path) -> None:
+    with writing(run) as aside:
+        (aside / "new").write_text("x")
+    assert below(run.parent) == ["pets-1", "pets-1/new"]
+
+
+def test_a_link_stays_a_link_to_what_was_written(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    with writing(tmp_path / "link") as aside:
+        (aside / "file").write_text("x")
+    assert (tmp_path / "link").is_symlink()
+    assert below(tmp_path) == ["disk", "disk/file", "link"]
+
+
+def test_a_new_and_an_empty_folder_will_do(tmp_path: Path) -> None:
+    check_output(tmp_path / "new" / "newer", overwrite=False)
+    (tmp_path / "empty").mkdir()
+    check_output(tmp_path / "empty", overwrite=False)
+
+
+def test_a_folder_that_holds_something_is_refused(run: Path) -> None:
+    with pytest.raises(OutputExists) as caught:
+        check_output(run, overwrite=False)
+    told = f"--out {run} is not empty. Give another folder, or --overwrite to replace it."
+    assert str(caught.value) == told
+
+
+def test_a_run_may_be_overwritten_on_request(run: Path) -> None:
+    check_output(run, overwrite=True)
+
+
+@pytest.mark.parametrize("missing", ["recipe.yaml", "plan.json", "labels.json"])
+def test_overwrite_leaves_a_folder_alone_that_is_no_run(run: Path, missing: str) -> None:
+    (run / missing).unlink()
+    with pytest.raises(OutputExists, match="no run of transferkit, so --overwrite leaves it alone"):
+        check_output(run, overwrite=True)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_as_output_is_refused(run: Path, overwrite: bool) -> None:
+    with pytest.raises(UsageError, match=r"plan\.json is a file\. Give a folder that is new or empty"):
+        check_output(run / "plan.json", overwrite)
+
+
+def test_a_folder_below_a_file_is_refused(run: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_output(run / "plan.json" / "a" / "b", overwrite=False)
+    assert f"{run / 'plan.json'} is a file" in str(caught.value)
+
+
+@pytest.mark.parametrize("out", [".", ".."])
+def test_the_folder_we_are_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UsageError, match="is the folder we are in"):
+        check_output(Path(out), overwrite=True)
+
+
+def test_a_run_is_read_back(run: Path) -> None:
+    found = Run.open(str(run))
+    assert found.labels == ["кошка", "dog"]
+    assert found.plan == {"strategy": "linear"}
+    assert found.recipe == Recipe(seed=3)
+
+
+def test_a_run_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        Run.open(tmp_path / "none")
+    assert str(caught.value) == (
+        f"no such run: {tmp_path / 'none'} is not a folder. Give the folder that finetune named."
+    )
+
+
+def test_a_folder_that_is_no_run_tells_what_is_missing(run: Path) -> None:
+    (run / "model.keras").unlink()
+    (run / "labels.json").unlink()
+    with pytest.raises(UsageError) as caught:
+        Run.open(run)
+    assert str(caught.value) == f"{run} is not a run folder: model.keras, labels.json not there."
+
+
+def test_a_spoiled_recipe_of_a_run_is_told_with_its_path(run: Path) -> None:
+    (run / "recipe.yaml").write_text("seeed: 3")
+    with pytest.raises(RecipeError, match=r"pets-1/recipe\.yaml: seeed: unknown key"):
+        _ = Run.open(run).recipe
+
+
+def test_predictions_keep_labels_as_text(run: Path) -> None:
+    row = {"path": "007/1.png", "label": "007", "split": "val", "pred": "NA", "p": 0.1, "top5": "NA|007"}
+    write_csv(run / "predictions.csv", pd.DataFrame([row]))
+    assert Run.open(run).predictions.to_dict("records") == [row]
+
+
+def test_the_default_folder_has_the_smallest_free_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert default_folder("photos/pets") == Path("runs/pets-1")
+    for number in (1, 3):
+        (tmp_path / "runs" / f"pets-{number}").mkdir(parents=True)
+    assert default_folder("photos/pets/") == Path("runs/pets-2")
+
+
+@pytest.mark.parametrize(("data", "stem"), [("/", "run"), (".", "here"), ("digits", "digits")])
+def test_the_default_folder_is_named_after_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, stem: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert default_folder(data) == Path("runs") / f"{stem}-1"
+
+
+def test_numbers_go_through_csv_in_full_precision(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"loss": [0.1 + 0.2, 1e-17]})
+    write_csv(tmp_path / "a.csv", frame)
+    assert (tmp_path / "a.csv").read_bytes() == b"loss\n0.30000000000000004\n1e-17\n"
+
+
+def test_json_keeps_other_scripts_readable(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": "кошка"})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert text == '{\n  "a": "кошка"\n}\n'
+    assert json.loads(text) == {"a": "кошка"}
+
+
+def test_versions_name_what_shapes_the_numbers() -> None:
+    assert {"python", "transferkit", "keras", "tensorflow", "numpy"} <= set(runs.versions())

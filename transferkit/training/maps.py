@@ -1,0 +1,109 @@
+"""Whole activations at one cut, kept for gradient phases: every epoch starts there."""
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from transferkit.data.index import Index
+from transferkit.errors import DataError
+from transferkit.progress import say
+from transferkit.timing import Stopwatch
+from transferkit.training.bank import Extractor, decoded, first_rows, predict
+
+
+@dataclass(frozen=True)
+class MapBank:
+    """Activations at one cut.
+
+    Attributes:
+        maps: memory-mapped `(M, H, W, channels)`, float32, or uint8 images at freeze depth 0.
+        rows: int `(N,)`: the map of each row of the index.
+    """
+
+    maps: np.ndarray
+    rows: np.ndarray
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """float32 `(len(rows), H, W, channels)` for rows of the index."""
+        return np.asarray(self.maps[self.rows[rows]], dtype=np.float32)
+
+
+def map_bank(
+    extractor: Extractor, index: Index, freeze_depth: int, limit_gb: float, watch: Stopwatch
+) -> MapBank | None:
+    """Activations of every image at the cut behind `freeze_depth` stages; None if over the limit.
+
+    Args:
+        extractor: its network and decode policy.
+        index: readable images only.
+        freeze_depth: 0 keeps the decoded images themselves.
+        limit_gb: of disk; also never more than half of what is free.
+        watch: gets the seconds of decoding and of the bank.
+    """
+    shas = list(index.files["sha256"])
+    unique = sorted(first_rows(shas), key=lambda row: shas[row])
+    shape, dtype = _map_shape(extractor, freeze_depth)
+    size = len(unique) * int(np.prod(shape)) * np.dtype(dtype).itemsize
+    folder = extractor.cache / "maps"
+    folder.mkdir(parents=True, exist_ok=True)
+    if size > min(limit_gb * 1e9, shutil.disk_usage(folder).free / 2):
+        say(f"bank: {size / 1e9:.1f} GB of activations are over the limit; computed anew each epoch")
+        return None
+    digest = hashlib.sha256("".join(shas[row] for row in unique).encode()).hexdigest()[:16]
+    target = folder / f"{extractor.key}-{freeze_depth}-{digest}.npy"
+    if not target.exists():
+        _make_room(folder, size, limit_gb)
+        _write_maps(extractor, index, unique, target, freeze_depth, watch)
+    os.utime(target)
+    place = {shas[row]: i for i, row in enumerate(unique)}
+    return MapBank(np.load(target, mmap_mode="r"), np.array([place[sha] for sha in shas]))
+
+
+def _map_shape(extractor: Extractor, freeze_depth: int) -> tuple[tuple[int, ...], str]:
+    if freeze_depth == 0:
+        return (extractor.policy.size_px, extractor.policy.size_px, 3), "uint8"
+    stage = extractor.stages[freeze_depth - 1]
+    return (stage.size_px, stage.size_px, stage.channels), "float32"
+
+
+def _make_room(folder: Path, size: int, limit_gb: float) -> None:
+    """Remove the maps unused for longest until the new ones fit into twice the limit."""
+    old = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)
+    held = sum(path.stat().st_size for path in old)
+    while old and held + size > 2e9 * limit_gb:
+        held -= old[0].stat().st_size
+        old.pop(0).unlink()
+
+
+def _write_maps(
+    extractor: Extractor,
+    index: Index,
+    rows: list[int],
+    target: Path,
+    freeze_depth: int,
+    watch: Stopwatch,
+) -> None:
+    import keras
+
+    shape, dtype = _map_shape(extractor, freeze_depth)
+    stem = None
+    if freeze_depth:
+        cut = extractor.network.get_layer(extractor.stages[freeze_depth - 1].cut).output
+        stem = keras.Model(extractor.network.input, cut)
+    aside = target.with_suffix(f".{os.getpid()}.writing")
+    maps = np.lib.format.open_memmap(aside, "w+", dtype, (len(rows), *shape))
+    try:
+        for chunk in decoded(extractor, index, rows, watch, "activations"):
+            if chunk.failed:
+                raise DataError(f"files changed while they were used: {list(chunk.failed.values())}")
+            with watch.part("bank"):
+                images = chunk.images
+                maps[chunk.rows] = predict(stem, images, extractor.batch_size) if stem else images
+        maps.flush()
+        aside.rename(target)
+    finally:
+        aside.unlink(missing_ok=True)
