@@ -114,7 +114,7 @@ def test_a_choice_of_another_type_is_refused(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [0, 65537, 2.5, "many", None, [8], float("nan"), float("inf"), 10**400])
 def test_what_is_no_whole_number_in_range_is_refused(value: Any) -> None:
-    told = f"{value!r} is not allowed. A whole number from 1 to 65536 is needed."
+    told = f"{value!r} is not allowed. A whole number from 1 to 65,536 is needed."
     assert refusal("batch_size", value) == told
 
 

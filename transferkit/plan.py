@@ -21,7 +21,7 @@ class Plan:
         strategy: its name; `phases` what it does, in order.
         reasons: a sentence for each decision.
         evidence: the numbers behind them.
-        resolved: every key of the recipe that was `auto`, with its value.
+        resolved: the values in force of the keys that depend on data, backbone or strategy.
     """
 
     backbone: str

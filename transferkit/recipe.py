@@ -199,7 +199,7 @@ def _text(value: Any) -> str:
 
 def _number(value: Any, told: Mapping[str, Any]) -> int | float:
     kind, low, high = told["kind"], told["low"], told["high"]
-    rule = f"{'A whole number' if kind is int else 'A number'} from {low:g} to {high:g}"
+    rule = f"A whole number from {low:,} to {high:,}" if kind is int else f"A number from {low:g} to {high:g}"
     rule += " or auto is needed." if told["auto"] else " is needed."
     try:
         number = float(value)

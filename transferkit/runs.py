@@ -101,6 +101,8 @@ def check_output(folder: Path, overwrite: bool) -> None:
     place = next(above for above in folder.absolute().parents if above.exists())
     if not place.is_dir():
         raise UsageError(f"--out {folder}: {place} is a file. Give a folder that is new or empty.")
+    if not os.access(place, os.W_OK):
+        raise UsageError(f"--out {folder}: no permission to write into {place}. Give another folder.")
     if Path.cwd().is_relative_to(folder.resolve()):
         raise UsageError(f"--out {folder} is the folder we are in (or one above). Give one inside it.")
     if folder.exists() and not folder.is_dir():

@@ -1,6 +1,7 @@
 """The command line: a guest of the library. Nothing here imports Keras before a command must."""
 
 import os
+import warnings
 from typing import Any
 
 import click
@@ -34,6 +35,8 @@ class _Group(click.Group):
     def invoke(self, context: click.Context) -> Any:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         progress.show()
+        # What Pillow has to say of a file, it says again as an error where it matters.
+        warnings.filterwarnings("ignore", module="PIL")
         try:
             return super().invoke(context)
         except TransferkitError as error:

@@ -19,7 +19,7 @@ from transferkit.errors import UnreadableImage
 POLICY_VERSION = 1
 # Evaluation crop of the ImageNet networks: short side to 256 for an input of 224.
 CROP_RATIO = 256 / 224
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = 178_956_970  # where Pillow itself refuses, as a decompression bomb
 THREADS = 4
 
 
@@ -123,7 +123,11 @@ def _fit(image: Any, policy: DecodePolicy) -> Any:
 
     size = (policy.size_px, policy.size_px)
     if policy.resize == "pad":
-        return ImageOps.pad(image, size, Image.Resampling.BICUBIC, color=policy.background)
+        long = max(image.size)
+        # A ribbon keeps at least one row of pixels.
+        inner = [max(1, round(side * policy.size_px / long)) for side in image.size]
+        small = image.resize(inner, Image.Resampling.BICUBIC, reducing_gap=3.0)
+        return ImageOps.pad(small, size, Image.Resampling.BICUBIC, color=policy.background)
     box = _middle(image.size) if policy.resize == "crop" else None
     return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
 

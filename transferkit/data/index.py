@@ -126,7 +126,11 @@ def check_is_folder(root: Path) -> None:
         return
     if root.exists():
         raise UsageError(f"{root} is a file; a folder with one sub-folder for each class is needed.")
-    near = [p.name for p in root.parent.iterdir() if p.is_dir()] if root.parent.is_dir() else []
+    near = (
+        [p.name for p in root.parent.iterdir() if p.is_dir() and not _is_clutter(p.name)]
+        if root.parent.is_dir()
+        else []
+    )
     from transferkit.errors import nearest_first
 
     guess = f" Beside it: {', '.join(nearest_first(root.name, near)[:5])}." if near else ""

@@ -94,12 +94,14 @@ def _light(images: Any, rows: Any, seed: int, epoch: int) -> Any:
 
     side = images.shape[1]
     margin = side // 8
+    base = seed * 2_000_003 + 2 * epoch
     padded = tf.pad(images, [[0, 0], [margin, margin], [margin, margin], [0, 0]], "REFLECT")
 
     def one(pair: tuple[Any, Any]) -> Any:
         image, row = pair
-        state = tf.stack([row, tf.constant(seed * 100_003 + epoch, tf.int32)])
-        cropped = tf.image.stateless_random_crop(image, (side, side, 3), state)
-        return tf.image.stateless_random_flip_left_right(cropped, state + 1)
+        # One number for each draw of each epoch, so that no draw repeats another's.
+        draws = [tf.stack([tf.cast(row, tf.int64), base + which]) for which in (0, 1)]
+        cropped = tf.image.stateless_random_crop(image, (side, side, 3), draws[0])
+        return tf.image.stateless_random_flip_left_right(cropped, draws[1])
 
     return tf.map_fn(one, (padded, rows), fn_output_signature=images.dtype)

@@ -88,8 +88,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _choose(device: str) -> None:
     """Hide devices by environment: this must come before the backend is imported."""
-    kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "gpu") or (number and not (kind == "gpu" and number.isdigit())):
+    kind, colon, number = device.partition(":")
+    if kind not in ("auto", "cpu", "gpu") or (colon and not (kind == "gpu" and number.isdigit())):
         raise UsageError(f"device {device!r} is not allowed. Allowed: auto, cpu, gpu, gpu:N.")
     if kind == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
