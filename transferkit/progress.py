@@ -1,14 +1,17 @@
 """Progress of long work, told to whoever listens.
 
 The library is silent: the command line (or a notebook) switches the display on. On a terminal a task
-is a bar with rate and time left; in a log it is one line at its end. All of it goes to stderr.
+is a bar with rate and time left; in a log its notes and its end are lines. All of it goes to stderr.
 """
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _shown = False
 
@@ -20,15 +23,7 @@ class Task(Protocol):
         """Count units as done."""
 
     def note(self, text: str) -> None:
-        """Show a short text beside the bar, such as the loss."""
-
-
-class _Silent:
-    def advance(self, units: int = 1) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
+        """Tell a short text beside the count, such as the loss."""
 
 
 def show(on: bool = True) -> None:
@@ -52,46 +47,53 @@ def task(description: str, total: int, unit: str = "images") -> Iterator[Task]:
         total: how many units there are.
         unit: what is counted; the rate is told per second of it.
     """
-    if not _shown or total == 0:
-        yield _Silent()
-        return
-    if sys.stderr.isatty():
+    if _shown and total and sys.stderr.isatty():
         with _bar(description, total, unit) as bar:
             yield bar
         return
+    lines = _Lines(description)
     started = time.perf_counter()
-    yield _Silent()
-    seconds = time.perf_counter() - started
-    say(f"{description}: {total} {unit} in {seconds:.1f} s ({total / max(seconds, 1e-9):.0f}/s)")
+    yield lines
+    seconds = max(time.perf_counter() - started, 1e-9)
+    if total:
+        say(f"{description}: {lines.done} {unit} in {seconds:.1f} s ({lines.done / seconds:.0f}/s)")
+
+
+class _Lines:
+    """A task in a log."""
+
+    def __init__(self, description: str) -> None:
+        self._description = description
+        self.done = 0
+
+    def advance(self, units: int = 1) -> None:
+        self.done += units
+
+    def note(self, text: str) -> None:
+        say(f"{self._description}: {text}")
 
 
 class _Bar:
-    def __init__(self, progress: "object", task_id: int, unit: str) -> None:
+    """A task on a terminal."""
+
+    def __init__(self, progress: "Progress", number: "TaskID", unit: str) -> None:
         self._progress = progress
-        self._id = task_id
+        self._number = number
         self._unit = unit
 
     def advance(self, units: int = 1) -> None:
-        progress = self._progress
-        progress.advance(self._id, units)  # type: ignore[attr-defined]
-        speed = progress.tasks[0].speed  # type: ignore[attr-defined]
-        if speed:
-            progress.update(self._id, rate=f"{speed:.0f} {self._unit}/s")  # type: ignore[attr-defined]
+        self._progress.advance(self._number, units)
+        if speed := self._progress.tasks[0].speed:
+            self._progress.update(self._number, rate=f"{speed:.0f} {self._unit}/s")
 
     def note(self, text: str) -> None:
-        self._progress.update(self._id, note=text)  # type: ignore[attr-defined]
+        self._progress.update(self._number, note=text)
 
 
 @contextmanager
 def _bar(description: str, total: int, unit: str) -> Iterator[_Bar]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}"),

@@ -208,6 +208,23 @@ def test_the_plan_is_that_of_the_run(photos: Path, tmp_path: Path):
     assert json.loads(json.dumps(plan(photos, asked).as_dict())) == run.plan
 
 
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_and_answers_in_float32(precision: str, photos: Path, tmp_path: Path):
+    import keras
+
+    try:
+        run = finetune(photos, recipe(strategy="finetune-top", precision=precision), out=tmp_path / "run")
+        assert run.environment["precision"] == precision
+        assert run.metrics["splits"]["val"]["non_finite"] == 0
+        model = keras.models.load_model(run.folder / "model.keras")
+        assert model.output.dtype == "float32"
+        assert model.get_layer("logits").compute_dtype == "float32"
+        assert model.get_layer("conv1").compute_dtype == precision.removeprefix("mixed_")
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 def test_a_data_set_goes_by_its_name():
     index = open_data("digits")
     assert len(index.files) == 1797

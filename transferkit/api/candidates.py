@@ -95,6 +95,7 @@ def _evaluated_splits(work: Work) -> Iterator[tuple[str, np.ndarray]]:
 
 def _linear(work: Work, phase: Phase) -> Candidate:
     train, val = work.rows["train"], work.rows["val"]
+    started = work.watch.seconds()["linear"]
     with work.watch.part("linear"):
         fitted = fit_linear(
             (work.bank.at(phase.features, train), work.labels[train]),
@@ -110,7 +111,7 @@ def _linear(work: Work, phase: Phase) -> Candidate:
         top1, loss = score(fitted.probabilities(work.bank.at(phase.features, train)), work.labels[train])
     val_top1, val_loss = score(found["val"], work.labels[val])
     row = {"phase": phase.name, "epoch": 0, "loss": loss, "val_loss": val_loss, "top1": top1}
-    row |= {"val_top1": val_top1, "learning_rate": 0.0, "seconds": work.watch.seconds()["linear"]}
+    row |= {"val_top1": val_top1, "learning_rate": 0.0, "seconds": work.watch.seconds()["linear"] - started}
     stages = [stage for stage in work.extractor.stages if stage.name in phase.features]
     model = models.classifier(work.extractor.network, stages, fitted, len(work.class_names))
     return Candidate(phase.name, found, (val_top1, -val_loss), model, fitted, [row])

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +182,8 @@ def _scale_efficientnet_variance(network: Any) -> None:
 
 def _do_not_fit(network: Any, spec: BackboneSpec, path: Path, error: Exception) -> str:
     held = _values_in(path)
+    if held is None and path.name.endswith(".keras") and zipfile.is_zipfile(path):
+        return f"weights {path} do not fit backbone {spec.name}: {error}."
     if held is None:
         return f"weights {path}: not a readable weights file ({error})."
     fitting = [other.name for other in every() if held in (other.parameters, other.parameters_top)]

@@ -162,6 +162,16 @@ def decode_chunks(
             yield _chunk(start, results, policy)
 
 
+def decode_batch(paths: Sequence[Path], policy: DecodePolicy) -> np.ndarray:
+    """Some files as uint8 RGB `(n, S, S, 3)`, in threads.
+
+    Raises:
+        UnreadableImage: the first of them that cannot be decoded.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        return np.stack(list(pool.map(lambda path: decode(path, policy), paths)))
+
+
 def _try(path: Path, policy: DecodePolicy) -> np.ndarray | str:
     try:
         return decode(path, policy)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transferkit.errors import DataError, UsageError
+from transferkit.progress import task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,8 +217,12 @@ def _why_not_an_image(path: Path) -> str:
 
 
 def _hashes(paths: list[Path]) -> list[str]:
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(_sha256, paths))
+    hashes = []
+    with ThreadPoolExecutor(4) as pool, task("index", len(paths), "files") as bar:
+        for sha256 in pool.map(_sha256, paths):
+            hashes.append(sha256)
+            bar.advance()
+    return hashes
 
 
 def _sha256(path: Path) -> str:

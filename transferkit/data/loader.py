@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from transferkit.data.decode import DecodePolicy, decode
+from transferkit.data.decode import DecodePolicy, decode_batch
 
 
 class Source(Protocol):
@@ -35,8 +35,7 @@ class ImageSource:
         """float32 `(len(rows), S, S, 3)`, RGB 0..255."""
         if self.kept is not None:
             return self.kept.take(rows)
-        images = [decode(self.paths[row], self.policy) for row in rows]
-        return np.stack(images).astype(np.float32)
+        return decode_batch([self.paths[row] for row in rows], self.policy).astype(np.float32)
 
 
 def epoch_order(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:

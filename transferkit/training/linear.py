@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transferkit.errors import TrainingError
+from transferkit.progress import task
 
 # L2 strengths on standardised features, as the penalty's weight against the summed log-loss.
 WEAKEST, STRONGEST = 1e-1, 1e5
@@ -78,8 +79,11 @@ def fit_linear(
     best: tuple[tuple[float, float], np.ndarray, np.ndarray, float] | None = None
     path = []
     # One thread: products this small lose more to waking threads (seen: 14 times) than they gain.
-    with threadpool_limits(1, user_api="blas"):
-        fitted = list(_path(rotated, labels, classes, strengths))
+    fitted = []
+    with threadpool_limits(1, user_api="blas"), task("linear", strengths, "strengths") as bar:
+        for solution in _path(rotated, labels, classes, strengths):
+            fitted.append(solution)
+            bar.advance()
     for l2, kernel, bias in fitted:
         folded = (back @ kernel) / scale[:, None]
         shifted = bias - mean @ folded

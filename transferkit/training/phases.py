@@ -146,7 +146,9 @@ def _run_epochs(job: Job, phase: Phase) -> Progress:
                 "seconds": time.perf_counter() - started,
             }
             progress.history.append(row)
-            bar.note(f"val loss {val_loss:.3f} top-1 {val_top1:.3f}")
+            bar.note(
+                f"epoch {epoch + 1} loss {logs['loss']:.3f} val loss {val_loss:.3f} val top-1 {val_top1:.3f}"
+            )
             _check_explosion(row, max(first_loss, chance / EXPLOSION))
             if _should_stop(job, phase, progress, val_loss):
                 break
