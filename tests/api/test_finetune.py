@@ -10,10 +10,13 @@ import pytest
 
 from tests.conftest import SHARED, draw_classes, toy_network
 from transferkit.api import evaluate, finetune, plan, predict
-from transferkit.api.inputs import open_data
+from transferkit.api.inputs import open_data, start
+from transferkit.backbones.catalogue import lookup
 from transferkit.errors import DataError, OutputExists, WeightsError
 from transferkit.recipe import Recipe
+from transferkit.strategies import Phase
 from transferkit.training.linear import LinearClassifier
+from transferkit.training.phases import Job, Trained
 
 QUICK = {"backbone": "toy", "weights": "none", "batch_size": 8, "epochs": 2, "learning_rate": 1e-3}
 STRATEGIES = ("linear", "multistage", "finetune-top", "finetune-deep", "full")
@@ -119,6 +122,42 @@ def test_frozen_weights_stay_to_the_byte_and_thawed_ones_move(
             moved.add(name)
     assert moved == {f"{kind}{n}" for n in THAWED[strategy] for kind in ("conv", "bn", "side")}
     assert (run.metrics["kept"] == "fine-tuned") == bool(THAWED[strategy])
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_phase_that_makes_it_worse_leaves_the_linear_classifier(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def worse(job: Job, phase: Phase) -> Trained:
+        random = np.random.default_rng(0)
+        job.model.set_weights([random.normal(0, 9, w.shape) ** 2 for w in job.model.get_weights()])
+        return Trained([], ["went wrong"], 1)
+
+    monkeypatch.setattr("transferkit.api.candidates.run_phase", worse)
+    run = finetune(photos, recipe(strategy="full"), out=tmp_path / "run")
+    linear = finetune(photos, recipe(strategy="linear"), out=tmp_path / "linear")
+    assert run.metrics["kept"] == "linear"
+    assert run.metrics["splits"] == linear.metrics["splits"]
+    assert "went wrong" in (run.folder / "report.md").read_text()
+    frame, _ = predict(run, [photos / path for path in run.predictions["path"]])
+    assert np.abs(frame["p"].to_numpy() - run.predictions["p"].to_numpy()).max() < 1e-4
+
+
+@pytest.mark.usefixtures("toy")
+def test_features_stay_with_their_images_when_files_are_left_out(photos: Path, tmp_path: Path):
+    for n in range(5):
+        (photos / "blue" / f"000{n}.png").write_bytes(b"no image" + bytes([n]))
+    run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    frame, _ = predict(run, [photos / path for path in run.predictions["path"]])
+    assert np.abs(frame["p"].to_numpy() - run.predictions["p"].to_numpy()).max() < 1e-4
+
+
+def test_random_weights_are_those_of_the_seed():
+    def fingerprint(seed: int) -> str:
+        asked = Recipe(backbone="mobilenet_0.25", weights="none", image_size=32, seed=seed)
+        return start(lookup("mobilenet_0.25"), None, asked)[1].fingerprint
+
+    assert fingerprint(1) == fingerprint(1) != fingerprint(2)
 
 
 @pytest.mark.usefixtures("toy")

@@ -128,6 +128,14 @@ def test_bad_input_is_told_and_leaves_nothing(
     assert not list(tmp_path.glob("*run*")) and not list(tmp_path.glob(".*run*"))
 
 
+def test_an_option_wins_over_set_and_set_over_the_recipe(toy: object, photos: Path, tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text("strategy: full\nseed: 1\nbackbone: toy\n")
+    words = ["--recipe", tmp_path / "mine.yaml", "--set", "strategy=linear"]
+    assert json.loads(run("plan", photos, *words, "--json").stdout)["strategy"] == "linear"
+    words += ["--strategy", "multistage"]
+    assert json.loads(run("plan", photos, *words, "--json").stdout)["strategy"] == "multistage"
+
+
 def test_a_class_with_one_image_is_named(toy: object, photos: Path):
     for path in sorted((photos / "red").iterdir())[1:]:
         path.unlink()

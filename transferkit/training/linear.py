@@ -1,6 +1,5 @@
 """The linear classifier: multinomial logistic regression on bank features."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,25 +73,67 @@ def fit_linear(
         )
     from threadpoolctl import threadpool_limits
 
-    mean, scale = _standard(features)
-    rotated, back = _rotate((features - mean) / scale)
-    best: tuple[tuple[float, float], np.ndarray, np.ndarray, float] | None = None
-    path = []
+    problem = _Problem(features, labels, classes)
+    weights = np.zeros((problem.rotated.shape[1] + 1, classes))
+    solved = []
     # One thread: products this small lose more to waking threads (seen: 14 times) than they gain.
-    fitted = []
     with threadpool_limits(1, user_api="blas"), task("linear", strengths, "strengths") as bar:
-        for solution in _path(rotated, labels, classes, strengths):
-            fitted.append(solution)
+        for l2 in np.geomspace(STRONGEST, WEAKEST, strengths):
+            weights = problem.solve(float(l2), weights, tolerance=1e-5)
+            solved.append((problem.tried(float(l2), weights, val), weights))
             bar.advance()
-    for l2, kernel, bias in fitted:
-        folded = (back @ kernel) / scale[:, None]
-        shifted = bias - mean @ folded
-        top1, nll = score(softmax(val[0] @ folded + shifted), val[1])
-        path.append(Tried(l2, top1, nll))
-        if best is None or (top1, -nll) > best[0]:
-            best = (top1, -nll), folded, shifted, l2
-    assert best is not None
-    return LinearClassifier(best[1].astype(np.float32), best[2].astype(np.float32), best[3], tuple(path))
+        place = max(range(strengths), key=lambda n: (solved[n][0].val_top1, -solved[n][0].val_nll))
+        # The path is walked with loose steps; what is kept is brought to its minimum.
+        chosen, weights = solved[place]
+        weights = problem.solve(chosen.l2, weights, tolerance=1e-7)
+    path = [tried for tried, _ in solved]
+    path[place] = problem.tried(chosen.l2, weights, val)
+    return LinearClassifier(*problem.folded(weights), chosen.l2, tuple(path))
+
+
+class _Problem:
+    """Penalised logistic regression on standardised features along their principal axes."""
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray, classes: int) -> None:
+        self._mean, self._scale = _standard(features)
+        self.rotated, self._axes = _rotate((features - self._mean) / self._scale)
+        self._narrow = self.rotated.astype(np.float32)
+        self._targets = np.eye(classes, dtype=np.float32)[labels]
+        self._curvature = (1 - 1 / classes) / classes
+
+    def solve(self, l2: float, start: np.ndarray, *, tolerance: float) -> np.ndarray:
+        """Weights `(r + 1, C)`, the bias last, of least summed log-loss + l2/2 |kernel|^2.
+
+        By L-BFGS. Features lie along principal axes, so the Hessian is nearly diagonal, h s^2 + l2 with
+        s^2 the axis' sum of squares and h = (1 - 1/C)/C the curvature of a uniform softmax; scaling by
+        its root lets L-BFGS arrive in tens of steps instead of hundreds.
+
+        Args:
+            l2: the strength.
+            start: weights to begin with.
+            tolerance: the relative fall of the loss at which to stop.
+        """
+        from scipy.optimize import minimize
+
+        squares = self._curvature * np.square(self.rotated).sum(axis=0)[:, None] + l2
+        last = np.full((1, 1), self._curvature * len(self.rotated))
+        scale = 1 / np.sqrt(np.concatenate([squares, last]))
+        arguments = (self._narrow, self._targets, l2, scale)
+        options = {"maxcor": 20, "maxiter": 1000, "gtol": 1e-3, "ftol": tolerance}
+        first = (start / scale).ravel()
+        found = minimize(_objective, first, arguments, "L-BFGS-B", jac=True, options=options)
+        return np.asarray(found.x.reshape(start.shape) * scale)
+
+    def folded(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """float32 kernel `(D, C)` and bias `(C,)` on raw features."""
+        kernel = (self._axes @ weights[:-1]) / self._scale[:, None]
+        bias = weights[-1] - self._mean @ kernel
+        return kernel.astype(np.float32), bias.astype(np.float32)
+
+    def tried(self, l2: float, weights: np.ndarray, val: tuple[np.ndarray, np.ndarray]) -> Tried:
+        """What weights give on val."""
+        kernel, bias = self.folded(weights)
+        return Tried(l2, *score(softmax(val[0] @ kernel + bias), val[1]))
 
 
 def _standard(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,39 +163,10 @@ def _rotate(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return features @ axes, axes
 
 
-def _path(
-    features: np.ndarray, labels: np.ndarray, classes: int, strengths: int
-) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
-    """(l2, kernel `(r, C)`, bias `(C,)`) for each strength, strongest first.
-
-    Minimises summed log-loss + l2/2 |kernel|^2 by L-BFGS, each strength from where the one before
-    ended. Features lie along principal axes, so the Hessian is nearly diagonal, h s^2 + l2 with s^2
-    the axis' sum of squares and h = (1 - 1/C)/C the curvature of a uniform softmax; scaling by its
-    root lets L-BFGS arrive in tens of steps instead of hundreds.
-    """
-    from scipy.optimize import minimize
-
-    images, axes = features.shape
-    narrow = features.astype(np.float32)
-    targets = np.eye(classes, dtype=np.float32)[labels]
-    curvature = (1 - 1 / classes) / classes
-    squares = curvature * np.square(features).sum(axis=0)[:, None]
-    kernel, bias = np.zeros((axes, classes)), np.zeros((1, classes))
-    for l2 in np.geomspace(STRONGEST, WEAKEST, strengths):
-        scale = np.concatenate([1 / np.sqrt(squares + l2), [[1 / np.sqrt(curvature * images)]]])
-        start = np.concatenate([kernel, bias]) / scale
-        problem = (narrow, targets, float(l2), scale)
-        options = {"maxcor": 20, "maxiter": 300, "gtol": 1e-3, "ftol": 1e-7}
-        found = minimize(_objective, start.ravel(), problem, "L-BFGS-B", jac=True, options=options)
-        solved = found.x.reshape(start.shape) * scale
-        kernel, bias = solved[:-1], solved[-1:]
-        yield float(l2), kernel, bias[0]
-
-
 def _objective(
     scaled: np.ndarray, features: np.ndarray, targets: np.ndarray, l2: float, scale: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Penalised log-loss and its gradient, in the scaled parameters of `_path`."""
+    """Penalised log-loss and its gradient, in the scaled parameters of `_Problem.solve`."""
     weights = scaled.reshape(scale.shape[0], -1) * scale
     kernel, bias = weights[:-1], weights[-1]
     logits = features @ kernel.astype(np.float32) + bias.astype(np.float32)
