@@ -127,6 +127,23 @@ def test_predicting_pads_the_last_batch_and_drops_the_padding(extractor: Extract
     assert np.allclose(predict(extractor.network, images, 4), whole, atol=1e-4)
 
 
+def test_a_broken_shard_is_computed_anew(extractor: Extractor, index: Index):
+    whole = pooled_bank(extractor, index, Stopwatch())
+    (shard,) = (extractor.cache / "bank" / extractor.key).iterdir()
+    with (shard / "features.npy").open("r+b") as file:
+        file.truncate(200)
+    again = pooled_bank(extractor, index, Stopwatch())
+    assert again.computed == 15
+    assert np.array_equal(again.features, whole.features)
+
+
+def test_two_processes_may_write_the_same_shard(extractor: Extractor, index: Index):
+    folder = extractor.cache / "bank" / extractor.key
+    for _ in range(2):
+        bank._write_shard(folder, ["a" * 64], np.zeros((1, 36), np.float32))
+    assert len(list(folder.iterdir())) == 1
+
+
 def test_out_of_memory_halves_the_batch_and_the_rest_goes_on(extractor: Extractor, capsys):
     class ResourceExhaustedError(Exception):
         """Named as TensorFlow's."""

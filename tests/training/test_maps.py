@@ -30,6 +30,15 @@ def test_maps_are_the_activations_at_the_cut(extractor: Extractor, index: Index,
     assert np.allclose(found.take(np.arange(15)), expected, atol=1e-4)
 
 
+def test_broken_maps_are_computed_anew(extractor: Extractor, index: Index):
+    whole = np.array(map_bank(extractor, index, 1, 1.0, Stopwatch()).maps)
+    (file,) = (extractor.cache / "maps").iterdir()
+    with file.open("r+b") as stream:
+        stream.truncate(200)
+    again = map_bank(extractor, index, 1, 1.0, Stopwatch())
+    assert np.array_equal(again.maps, whole)
+
+
 def test_maps_over_the_limit_are_not_kept(extractor: Extractor, index: Index):
     assert map_bank(extractor, index, 1, 0.0, Stopwatch()) is None
 

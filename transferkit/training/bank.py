@@ -226,9 +226,14 @@ def _padded_forward(model: Any, batch: np.ndarray, batch_size: int) -> np.ndarra
 def _read_shards(folder: Path) -> dict[str, np.ndarray]:
     known: dict[str, np.ndarray] = {}
     for shard in sorted(folder.glob("*.shard")):
-        features = np.load(shard / "features.npy", mmap_mode="r")
-        for row, sha in enumerate(np.load(shard / "sha256.npy")):
-            known[sha.decode()] = features[row]
+        try:
+            features = np.load(shard / "features.npy", mmap_mode="r")
+            shas = np.load(shard / "sha256.npy")
+        except (OSError, ValueError, EOFError) as error:
+            say(f"bank: {shard} is broken ({error}); its images are computed anew")
+            shutil.rmtree(shard)
+            continue
+        known |= {sha.decode(): features[row] for row, sha in enumerate(shas)}
     return known
 
 
@@ -242,7 +247,10 @@ def _write_shard(folder: Path, shas: list[str], features: np.ndarray) -> None:
     np.save(aside / "features.npy", features)
     digest = hashlib.sha256("".join(sorted(shas)).encode()).hexdigest()[:16]
     target = folder / f"{digest}.shard"
-    if target.exists():
-        shutil.rmtree(aside)
-    else:
+    try:
         aside.rename(target)
+    except OSError:
+        # Another process has just written the same shard.
+        shutil.rmtree(aside)
+        if not target.exists():
+            raise

@@ -55,12 +55,27 @@ def map_bank(
         return None
     digest = hashlib.sha256("".join(shas[row] for row in unique).encode()).hexdigest()[:16]
     target = folder / f"{extractor.key}-{freeze_depth}-{digest}.npy"
-    if not target.exists():
+    maps = _kept(target)
+    if maps is None:
         _make_room(folder, size, limit_gb)
         _write_maps(extractor, index, unique, target, freeze_depth, watch)
+        maps = np.load(target, mmap_mode="r")
     os.utime(target)
     place = {shas[row]: i for i, row in enumerate(unique)}
-    return MapBank(np.load(target, mmap_mode="r"), np.array([place[sha] for sha in shas]))
+    return MapBank(maps, np.array([place[sha] for sha in shas]))
+
+
+def _kept(target: Path) -> np.ndarray | None:
+    """The maps of an earlier run, if they are there and whole."""
+    if not target.exists():
+        return None
+    try:
+        kept: np.ndarray = np.load(target, mmap_mode="r")
+        return kept
+    except (OSError, ValueError, EOFError) as error:
+        say(f"bank: {target} is broken ({error}); computed anew")
+        target.unlink()
+        return None
 
 
 def _map_shape(extractor: Extractor, freeze_depth: int) -> tuple[tuple[int, ...], str]:
