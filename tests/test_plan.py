@@ -112,7 +112,7 @@ def test_the_evidence_counts_training_images_alone() -> None:
         "train_images": 240,
         "train_images_per_class_median": 30.0,
         "classes": 3,
-        "lots_from_per_class": 100,
+        "lots_from_per_class": 200,
     }
 
 

@@ -83,7 +83,7 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, files: "pd.DataFrame") -> Plan
             "train_images": len(train),
             "train_images_per_class_median": per_class,
             "classes": setting.classes,
-            "lots_from_per_class": matrix.LOTS_FROM_PER_CLASS,
+            "lots_from_per_class": matrix.LOTS_FROM_PER_CLASS[cell.similarity],
         },
         resolved=_resolved(phases, int(image_size), strategy),
     )

@@ -24,10 +24,19 @@ def test_every_cell_names_a_strategy_that_there_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("per_class", "amount"), [(0.5, "little"), (99.5, "little"), (100, "lots"), (5e3, "lots")]
+    ("similarity", "per_class", "amount"),
+    [
+        (None, 0.5, "little"),
+        ("similar", 199.5, "little"),
+        ("similar", 200, "lots"),
+        ("different", 49.5, "little"),
+        ("different", 50, "lots"),
+    ],
 )
-def test_lots_begins_at_100_images_per_class(per_class: float, amount: str) -> None:
-    assert place(similarity=None, amount=None, per_class=per_class).amount == amount
+def test_lots_begins_earlier_for_images_unlike_imagenet(
+    similarity: str | None, per_class: float, amount: str
+) -> None:
+    assert place(similarity=similarity, amount=None, per_class=per_class).amount == amount
 
 
 def test_similar_is_assumed_and_said_to_be() -> None:
@@ -39,8 +48,8 @@ def test_similar_is_assumed_and_said_to_be() -> None:
 def test_a_measured_amount_gives_the_number_and_the_limit() -> None:
     told = [place(similarity=None, amount=None, per_class=n).reasons[1] for n in (20.5, 240)]
     assert told == [
-        "20.5 training images per class (median), fewer than 100: little.",
-        "240 training images per class (median), at least 100: lots.",
+        "20.5 training images per class (median), fewer than 200: little.",
+        "240 training images per class (median), at least 200: lots.",
     ]
 
 
