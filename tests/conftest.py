@@ -135,6 +135,7 @@ def extractor(own_cache: Path) -> Extractor:
         policy=DecodePolicy(size_px=32),
         fingerprint=fingerprint(network),
         precision="float32",
+        computed_by="the tests",
         batch_size=8,
         cache=own_cache,
     )

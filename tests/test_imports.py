@@ -63,8 +63,7 @@ def test_tensorflow_is_imported_in_the_loader_and_for_the_device_only():
         for path in FILES
         if any(name.split(".")[0] == "tensorflow" for name in imported(path))
     }
-    # api/inputs imports it to count its seconds as startup, and uses nothing of it.
-    assert using == {"data/loader.py", "training/device.py", "api/inputs.py"}
+    assert using == {"data/loader.py", "training/device.py"}
 
 
 def test_no_file_is_too_long_to_read():

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
+from tests.backbones.test_graph import FAMILIES
 from tests.conftest import toy_network
-from transferkit.backbones.graph import find_stages
+from transferkit.backbones.build import build
+from transferkit.backbones.catalogue import lookup
+from transferkit.backbones.graph import find_stages, output_of
 from transferkit.training.linear import LinearClassifier, softmax
-from transferkit.training.model import classifier, freeze_batch_norm, set_freeze_depth
+from transferkit.training.model import classifier, freeze_batch_norm, set_freeze_depth, tail
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (5, 32, 32, 3)).astype("float32")
 
@@ -63,3 +67,21 @@ def test_a_saved_model_that_is_trained_on_keeps_its_batch_norm():
     model.fit(IMAGES, np.zeros(5), verbose=0)
     after = network.get_layer("bn2").get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_can_be_pooled_cut_and_classified(name: str):
+    spec = lookup(name)
+    network = build(spec, 76 if name in ("inception_v3", "xception") else 64)
+    stages = find_stages(network)
+    head = fitted(sum(stage.channels for stage in stages))
+    model = classifier(network, stages, head, 3)
+    size = network.input.shape[1]
+    images = np.random.default_rng(0).uniform(0, 255, (2, size, size, 3)).astype("float32")
+    whole = model.predict_on_batch(images)
+    assert whole.shape == (2, 3)
+    depth = len(stages) - 1
+    last = classifier(network, stages[-1:], fitted(stages[-1].channels), 3)
+    stem = keras.Model(network.input, output_of(network, stages[depth - 1].cut))
+    logits = tail(last, stages, depth).predict_on_batch(stem.predict_on_batch(images))
+    assert np.allclose(softmax(logits), last.predict_on_batch(images), atol=1e-4)

@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import toy_network
 from transferkit import progress
 from transferkit.backbones.graph import find_stages, stage_layers
+from transferkit.errors import TrainingError
 from transferkit.strategies import Phase
 from transferkit.training import phases
 from transferkit.training.linear import LinearClassifier
@@ -226,7 +227,7 @@ def test_a_batch_of_one_that_does_not_fit_is_an_error(monkeypatch: pytest.Monkey
         raise ResourceExhaustedError("OOM")
 
     monkeypatch.setattr(phases, "epoch_batches", batches)
-    with pytest.raises(ResourceExhaustedError):
+    with pytest.raises(TrainingError, match="out of memory with a batch of one image"):
         run_phase(make_job()[0], PHASE)
 
 

@@ -96,10 +96,19 @@ def start(spec: BackboneSpec, weights: Path | None, recipe: Recipe) -> tuple[Dev
         policy=DecodePolicy(size_px=image_size, resize=recipe.resize),
         fingerprint=fingerprint(network),
         precision=device.precision,
+        computed_by=_computed_by(device),
         batch_size=recipe.batch_size,
         cache=cache_root(),
     )
     return device, extractor
+
+
+def _computed_by(device: Device) -> str:
+    import keras
+    import PIL
+
+    numbers = [".".join(version.split(".")[:2]) for version in (keras.__version__, PIL.__version__)]
+    return f"{device.backend} on {device.kind}, Keras {numbers[0]}, Pillow {numbers[1]}"
 
 
 def _built(build: Any, spec: BackboneSpec, image_size: int) -> Any:
@@ -114,5 +123,8 @@ def import_libraries() -> None:
     with quiet_stderr():
         import matplotlib.figure  # noqa: F401
         import pandas  # noqa: F401
-        import sklearn.linear_model  # noqa: F401
-        import tensorflow  # noqa: F401
+        import scipy.optimize  # noqa: F401
+
+        import transferkit.data.loader
+
+        transferkit.data.loader.warm_up()

@@ -68,7 +68,7 @@ def find_stages(model: Any) -> tuple[Stage, ...]:
     The last cut at each halving of the resolution ends a stage; padding counts with the resolution
     it prepares. A stretch without weights (the input, the preprocessing) joins the stage behind it,
     and at the very end (VGG's last pooling) the stage before it. A network whose cells take two
-    inputs (NASNet) has no inner cut and is one stage.
+    inputs (NASNet) has no cut behind its stem and is two stages.
     """
     cuts = [cut for cut in find_cuts(model) if len(cut.output.shape) == 4]
     image_px = int(model.input.shape[1])
@@ -110,6 +110,11 @@ def _learns(operation: Any) -> bool:
     return bool(getattr(operation, "weights", ())) and type(operation).__name__ != "Normalization"
 
 
+def output_of(model: Any, name: str) -> Any:
+    """The output of an operation by name; `get_layer` finds layers only, and ConvNeXt adds by operations."""
+    return next(operation.output for operation in operations_in_order(model) if operation.name == name)
+
+
 def stage_layers(model: Any, stages: tuple[Stage, ...]) -> list[list[Any]]:
     """The layer objects of each stage; operations that are not layers are left out."""
     named = {layer.name: layer for layer in model.layers}
@@ -130,5 +135,5 @@ def split(model: Any, cut: str) -> tuple[Any, Any]:
             f"layer {cut!r} of {model.name!r} is not a cut: some path from input to output goes "
             f"around it. Cuts are: {', '.join(names)}."
         )
-    tensor = next(o for o in operations_in_order(model) if o.name == cut).output
+    tensor = output_of(model, cut)
     return keras.Model(model.input, tensor), keras.Model(tensor, model.output)

@@ -38,6 +38,11 @@ class ImageSource:
         return decode_batch([self.paths[row] for row in rows], self.policy).astype(np.float32)
 
 
+def warm_up() -> None:
+    """Import TensorFlow, which takes seconds, at a time of the caller's choosing."""
+    import tensorflow  # noqa: F401
+
+
 def epoch_order(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     """The rows in the order of one epoch: a function of seed and epoch and of nothing else."""
     return np.random.default_rng((seed, epoch)).permutation(rows)

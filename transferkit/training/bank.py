@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.graph import Stage
+from transferkit.backbones.graph import Stage, output_of
 from transferkit.data.decode import POLICY_VERSION, Chunk, DecodePolicy, decode_chunks
 from transferkit.data.index import Index
 from transferkit.errors import DataError
 from transferkit.progress import say, task
 from transferkit.timing import Stopwatch
-from transferkit.training.device import is_out_of_memory
+from transferkit.training.device import is_out_of_memory, too_large
 
 # Raise when the way features are computed changes.
 BANK_VERSION = 1
@@ -41,6 +41,7 @@ class Extractor:
         policy: how files are decoded.
         fingerprint: of the weights.
         precision: dtype policy the network computes in.
+        computed_by: backend, kind of device and versions: what may round or decode differently.
         batch_size: images in a forward pass.
         cache: folder of all banks.
     """
@@ -50,6 +51,7 @@ class Extractor:
     policy: DecodePolicy
     fingerprint: str
     precision: str
+    computed_by: str
     batch_size: int
     cache: Path
 
@@ -63,6 +65,7 @@ class Extractor:
             "network": self.network.name,
             "weights": self.fingerprint,
             "precision": self.precision,
+            "computed by": self.computed_by,
             # Sizes, not names: Keras numbers unnamed layers by what was built before them.
             "stages": [(stage.size_px, stage.channels) for stage in self.stages],
         }
@@ -111,10 +114,10 @@ def pooled_bank(extractor: Extractor, index: Index, watch: Stopwatch) -> PooledB
     failed_rows: dict[int, str] = {}
     for part, features, failed in _computed(extractor, index, missing, watch):
         with watch.part("bank"):
-            _write_shard(folder, [shas[row] for row in part], features)
-        known |= {shas[row]: features[i] for i, row in enumerate(part)}
+            kept = _write_shard(folder, [shas[row] for row in part], features)
+        known |= {shas[row]: kept[i] for i, row in enumerate(part)}
         failed_rows |= failed
-    if not known:
+    if len(failed_rows) == len(set(shas)):
         raise DataError(f"{index.root}: not one of {len(shas)} files could be read as an image.")
     with watch.part("bank"):
         return _gathered(extractor, index, known, failed_rows, len(missing))
@@ -189,7 +192,7 @@ def _pooling_network(extractor: Extractor) -> Any:
     import keras
 
     network = extractor.network
-    outputs = [network.get_layer(stage.cut).output for stage in extractor.stages]
+    outputs = [output_of(network, stage.cut) for stage in extractor.stages]
     pools = [keras.layers.GlobalAveragePooling2D(dtype="float32")(output) for output in outputs]
     joined = keras.layers.Concatenate(dtype="float32")(pools) if len(pools) > 1 else pools[0]
     return keras.Model(network.input, joined)
@@ -207,8 +210,10 @@ def predict(model: Any, inputs: np.ndarray, batch_size: int) -> np.ndarray:
         try:
             outputs.append(_padded_forward(model, batch, batch_size))
         except Exception as error:
-            if not is_out_of_memory(error) or batch_size == 1:
+            if not is_out_of_memory(error):
                 raise
+            if batch_size == 1:
+                raise too_large() from error
             batch_size //= 2
             say(f"out of memory; going on with batches of {batch_size}")
             continue
@@ -229,6 +234,8 @@ def _read_shards(folder: Path) -> dict[str, np.ndarray]:
         try:
             features = np.load(shard / "features.npy", mmap_mode="r")
             shas = np.load(shard / "sha256.npy")
+            if len(shas) != len(features):
+                raise ValueError(f"{len(features)} rows of features for {len(shas)} files")
         except (OSError, ValueError, EOFError) as error:
             say(f"bank: {shard} is broken ({error}); its images are computed anew")
             shutil.rmtree(shard)
@@ -237,10 +244,13 @@ def _read_shards(folder: Path) -> dict[str, np.ndarray]:
     return known
 
 
-def _write_shard(folder: Path, shas: list[str], features: np.ndarray) -> None:
-    """Write a shard aside, then rename it: a shard that is there is whole."""
+def _write_shard(folder: Path, shas: list[str], features: np.ndarray) -> np.ndarray:
+    """Write a shard aside, then rename it: a shard that is there is whole.
+
+    Returns the features as they lie on disk, so that memory holds one shard at a time.
+    """
     if not shas:
-        return
+        return features
     folder.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder, prefix="writing-"))
     np.save(aside / "sha256.npy", np.array([sha.encode() for sha in shas]))
@@ -254,3 +264,5 @@ def _write_shard(folder: Path, shas: list[str], features: np.ndarray) -> None:
         shutil.rmtree(aside)
         if not target.exists():
             raise
+    kept: np.ndarray = np.load(target / "features.npy", mmap_mode="r")
+    return kept

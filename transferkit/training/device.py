@@ -4,6 +4,7 @@ One of the two places that touch a backend by name (the other is data/loader): K
 own for visible devices, memory growth and compute capability.
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transferkit.errors import DeviceError, UsageError
+from transferkit.errors import DeviceError, TrainingError, UsageError
 from transferkit.progress import say
 
 
@@ -86,6 +87,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ in names or told
 
 
+def too_large() -> TrainingError:
+    """The error for one image that does not fit into the device's memory."""
+    return TrainingError(
+        "out of memory with a batch of one image. Use a smaller --image-size or --backbone, or --device cpu."
+    )
+
+
 def _choose(device: str) -> None:
     """Hide devices by environment: this must come before the backend is imported."""
     kind, colon, number = device.partition(":")
@@ -111,6 +119,7 @@ def _visible_gpus(device: str, backend: str) -> list[Any]:
 def _gpus(backend: str) -> list[Any]:
     if backend == "tensorflow":
         return _tensorflow_gpus()
+    _hide_from_tensorflow()
     if backend == "jax":
         import jax
 
@@ -120,6 +129,14 @@ def _gpus(backend: str) -> list[Any]:
 
         return list(range(torch.cuda.device_count()))
     return []
+
+
+def _hide_from_tensorflow() -> None:
+    """Keep TensorFlow, which only carries the batches, from taking the other backend's GPU memory."""
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # in use already, as in a notebook's second run
+        tf.config.set_visible_devices([], "GPU")
 
 
 def _tensorflow_gpus() -> list[Any]:

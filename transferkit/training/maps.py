@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from transferkit.backbones.graph import output_of
 from transferkit.data.index import Index
 from transferkit.errors import DataError
 from transferkit.progress import say
@@ -107,7 +108,7 @@ def _write_maps(
     shape, dtype = _map_shape(extractor, freeze_depth)
     stem = None
     if freeze_depth:
-        cut = extractor.network.get_layer(extractor.stages[freeze_depth - 1].cut).output
+        cut = output_of(extractor.network, extractor.stages[freeze_depth - 1].cut)
         stem = keras.Model(extractor.network.input, cut)
     aside = target.with_suffix(f".{os.getpid()}.writing")
     maps = np.lib.format.open_memmap(aside, "w+", dtype, (len(rows), *shape))

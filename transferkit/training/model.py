@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.graph import Stage, stage_layers
+from transferkit.backbones.graph import Stage, output_of, stage_layers
 from transferkit.training.linear import LinearClassifier
 
 
@@ -32,7 +32,7 @@ def classifier(network: Any, stages: Sequence[Stage], fitted: LinearClassifier, 
 
     pools = [
         keras.layers.GlobalAveragePooling2D(dtype="float32", name=f"pool_{stage.name}")(
-            network.get_layer(stage.cut).output
+            output_of(network, stage.cut)
         )
         for stage in stages
     ]
@@ -70,7 +70,7 @@ def tail(model: Any, stages: tuple[Stage, ...], depth: int) -> Any:
         def call(self, inputs: Any, training: bool | None = None) -> Any:
             return self.inner(inputs, training=False)
 
-    cut = model.get_layer(stages[depth - 1].cut).output if depth else model.input
+    cut = output_of(model, stages[depth - 1].cut) if depth else model.input
     return InferenceMode(keras.Model(cut, model.get_layer("logits").output))
 
 

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from transferkit.data.loader import Source, epoch_batches, epoch_order
 from transferkit.progress import say, task
 from transferkit.strategies import Phase
 from transferkit.training.bank import predict
-from transferkit.training.device import is_out_of_memory
+from transferkit.training.device import is_out_of_memory, too_large
 from transferkit.training.linear import softmax
 from transferkit.training.model import weights_of
 
@@ -174,16 +175,25 @@ def _fit_epoch(job: Job, phase: Phase, epoch: int, bar: Any) -> tuple[Job, dict[
     before = weights_of(job.model)
     while True:
         job.model.optimizer.learning_rate = rate_at(phase, epoch)
-        tick = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.advance())
+        tick = keras.callbacks.LambdaCallback(on_train_batch_end=partial(_after_batch, job.model, bar))
         try:
             batches = _batches(job, epoch)
             fitted = job.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[tick])
         except Exception as error:
-            if not is_out_of_memory(error) or job.batch_size == 1:
+            if not is_out_of_memory(error):
                 raise
+            if job.batch_size == 1:
+                raise too_large() from error
             job = _with_half_batch(job, phase, before)
             continue
         return job, {name: float(values[-1]) for name, values in fitted.history.items()}
+
+
+def _after_batch(model: Any, bar: Any, batch: int, logs: dict[str, Any]) -> None:
+    """Count a step; a loss that is not finite ends the epoch here."""
+    bar.advance()
+    if not math.isfinite(float(logs["loss"])):
+        model.stop_training = True
 
 
 def _batches(job: Job, epoch: int) -> Any:
