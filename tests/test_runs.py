@@ -4,8 +4,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from transferkit import runs
-from transferkit.errors import OutputExists, RecipeError, UsageError
+from transferkit import progress, runs
+from transferkit.errors import DataError, OutputExists, RecipeError, UsageError
 from transferkit.recipe import Recipe
 from transferkit.runs import Run, check_output, default_folder, write_csv, write_json, writing
 
@@ -29,8 +29,8 @@ def below(folder: Path) -> list[str]:
 
 
 def test_a_block_that_ends_well_leaves_its_folder(tmp_path: Path) -> None:
-    with writing(tmp_path / "runs" / "a") as aside:
-        (aside / "file").write_text("x")
+    with writing(tmp_path / "runs" / "a") as result:
+        (result.aside / "file").write_text("x")
     assert below(tmp_path) == ["runs", "runs/a", "runs/a/file"]
 
 
@@ -41,32 +41,54 @@ def test_until_the_block_ends_nothing_is_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_a_block_that_fails_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), writing(tmp_path / "a") as aside:
-        (aside / "file").write_text("x")
+    with pytest.raises(error), writing(tmp_path / "a") as result:
+        (result.aside / "file").write_text("x")
         raise error
     assert below(tmp_path) == []
 
 
 def test_a_block_that_fails_leaves_what_was_there(run: Path) -> None:
     before = below(run.parent)
-    with pytest.raises(RuntimeError), writing(run) as aside:
-        (aside / "plan.json").write_text("half")
+    with pytest.raises(RuntimeError), writing(run) as result:
+        (result.aside / "plan.json").write_text("half")
         raise RuntimeError
     assert below(run.parent) == before
     assert Run.open(run).plan == {"strategy": "linear"}
 
 
 def test_a_block_that_ends_well_replaces_what_was_there(run: Path) -> None:
-    with writing(run) as aside:
-        (aside / "new").write_text("x")
+    with writing(run, overwrite=True) as result:
+        (result.aside / "new").write_text("x")
     assert below(run.parent) == ["pets-1", "pets-1/new"]
+
+
+def test_a_folder_that_was_filled_meanwhile_is_not_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress.show()
+    with writing(tmp_path / "a") as mine:
+        (mine.aside / "file").write_text("mine")
+        with writing(tmp_path / "a") as theirs:
+            (theirs.aside / "file").write_text("theirs, late")
+            (tmp_path / "a").mkdir()
+            (tmp_path / "a" / "file").write_text("theirs")
+    assert (tmp_path / "a" / "file").read_text() == "theirs"
+    assert {mine.folder.name, theirs.folder.name} == {"a-2", "a-3"}
+    assert "was filled by another run meanwhile" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["labels.json", "recipe.yaml"])
+def test_a_damaged_run_is_told(run: Path, name: str) -> None:
+    (run / name).write_text("{")
+    with pytest.raises(DataError, match=f"is damaged: {name}"):
+        _ = (Run.open(run).recipe, Run.open(run).labels)
 
 
 def test_a_link_stays_a_link_to_what_was_written(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to("disk")
-    with writing(tmp_path / "link") as aside:
-        (aside / "file").write_text("x")
+    with writing(tmp_path / "link") as result:
+        (result.aside / "file").write_text("x")
     assert (tmp_path / "link").is_symlink()
     assert below(tmp_path) == ["disk", "disk/file", "link"]
 

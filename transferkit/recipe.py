@@ -150,6 +150,17 @@ class Recipe:
         new = Recipe.from_mapping(values, source)
         return replace(self, **{key: getattr(new, key) for key in values})
 
+    def with_absolute_paths(self) -> "Recipe":
+        """This recipe with its files and folders named from the root, so that it holds from anywhere."""
+
+        def whole(path: str | None) -> str | None:
+            return str(Path(path).resolve()) if path else None
+
+        named = self.weights in ("imagenet", "none")
+        weights = self.weights if named else str(Path(self.weights).resolve())
+        folder, exclude = whole(self.weights_dir), whole(self.exclude)
+        return replace(self, weights=weights, weights_dir=folder, exclude=exclude)
+
     def as_dict(self) -> dict[str, Any]:
         """All keys and values, in the order they are declared."""
         return asdict(self)

@@ -4,13 +4,16 @@ import json
 import os
 import platform
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transferkit.errors import OutputExists, UsageError
+from transferkit.data.index import is_run
+from transferkit.errors import DataError, OutputExists, UsageError
+from transferkit.progress import say
 from transferkit.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -67,8 +70,11 @@ class Run:
         """What was asked."""
         import yaml
 
-        text = (self.folder / "recipe.yaml").read_text(encoding="utf-8")
-        return Recipe.from_mapping(yaml.safe_load(text), str(self.folder / "recipe.yaml"))
+        try:
+            values = dict(yaml.safe_load(self.text("recipe.yaml")))
+        except (yaml.YAMLError, TypeError, ValueError) as error:
+            raise self.damaged("recipe.yaml", error) from error
+        return Recipe.from_mapping(values, str(self.folder / "recipe.yaml"))
 
     @property
     def predictions(self) -> "pd.DataFrame":
@@ -78,8 +84,26 @@ class Run:
         text = {"path": str, "label": str, "split": str, "pred": str, "top5": str}
         return pd.read_csv(self.folder / "predictions.csv", dtype=text, keep_default_na=False)
 
+    def text(self, name: str) -> str:
+        """The content of a file of the run.
+
+        Raises:
+            DataError: it is not there or not text.
+        """
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise self.damaged(name, error) from error
+
+    def damaged(self, name: str, error: Exception) -> DataError:
+        """The error for a file of the run that cannot be used."""
+        return DataError(f"the run {self.folder} is damaged: {name}: {error}. Train it again.")
+
     def _json(self, name: str) -> Any:
-        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        try:
+            return json.loads(self.text(name))
+        except json.JSONDecodeError as error:
+            raise self.damaged(name, error) from error
 
 
 def default_folder(data: str) -> Path:
@@ -111,39 +135,63 @@ def check_output(folder: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputExists(f"--out {folder} is not empty. Give another folder, or --overwrite to replace it.")
-    if not all((folder / name).is_file() for name in ("recipe.yaml", "plan.json", "labels.json")):
+    if not is_run(folder):
         raise OutputExists(
             f"--out {folder} is not empty and no run of transferkit, so --overwrite leaves it "
             "alone too. Give another folder."
         )
 
 
+@dataclass
+class Writing:
+    """A run being written: into `aside`, to become `folder`."""
+
+    aside: Path
+    folder: Path
+
+
 @contextmanager
-def writing(folder: Path) -> Iterator[Path]:
+def writing(folder: Path, overwrite: bool = False) -> Iterator[Writing]:
     """A folder to write a run into, that becomes `folder` when the block ends well.
 
-    Until then nothing is at `folder` that was not there before; if the block fails, nothing is left.
+    Until then nothing is at `folder` that was not there before; if the block fails, nothing is left. If
+    somebody else has filled `folder` meanwhile and it may not be replaced, the run takes the next free
+    name, which `Writing.folder` then tells.
     """
     folder = folder.resolve()  # a link stays a link, what it points to is replaced
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.parent / f".{folder.name}.{os.getpid()}.writing"
-    shutil.rmtree(aside, ignore_errors=True)
+    aside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.writing"
     aside.mkdir()
     try:
-        yield aside
-        _replace(folder, aside)
+        result = Writing(aside, folder)
+        yield result
+        result.folder = _replace(folder, aside, overwrite)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _replace(folder: Path, aside: Path) -> None:
+def _replace(folder: Path, aside: Path, overwrite: bool) -> Path:
+    wanted, number = folder, 2
+    while not overwrite:
+        try:
+            aside.rename(folder)  # succeeds where there is nothing, or an empty folder
+        except OSError:
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+            number += 1
+            if number > 1000:
+                raise
+            continue
+        if folder != wanted:
+            say(f"WARNING: {wanted} was filled by another run meanwhile; this one is in {folder}")
+        return folder
     if not folder.exists():
         aside.rename(folder)
-        return
-    old = folder.parent / f".{folder.name}.{os.getpid()}.old"
+        return folder
+    old = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.old"
     folder.rename(old)
     aside.rename(folder)
     shutil.rmtree(old)
+    return folder
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -12,7 +12,7 @@ from tests.conftest import SHARED, draw_classes, toy_network
 from transferkit.api import evaluate, finetune, plan, predict
 from transferkit.api.inputs import open_data, start
 from transferkit.backbones.catalogue import lookup
-from transferkit.errors import DataError, OutputExists, WeightsError
+from transferkit.errors import DataError, OutputExists, UsageError, WeightsError
 from transferkit.recipe import Recipe
 from transferkit.strategies import Phase
 from transferkit.training.linear import LinearClassifier
@@ -150,6 +150,62 @@ def test_features_stay_with_their_images_when_files_are_left_out(photos: Path, t
     run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
     frame, _ = predict(run, [photos / path for path in run.predictions["path"]])
     assert np.abs(frame["p"].to_numpy() - run.predictions["p"].to_numpy()).max() < 1e-4
+
+
+@pytest.mark.usefixtures("toy")
+def test_unreadable_files_are_told_though_the_bank_knows_others(photos: Path, tmp_path: Path):
+    finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    for n, label in enumerate("aaabbb"):
+        (tmp_path / "bad" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "bad" / label / f"{n}.jpg").write_bytes(b"no image" + bytes([n]))
+    with pytest.raises(DataError, match="not one of 6 files could be read"):
+        finetune(tmp_path / "bad", recipe(strategy="linear"), out=tmp_path / "other")
+
+
+@pytest.mark.usefixtures("toy")
+def test_given_splits_that_share_images_are_told_in_the_report(tmp_path: Path):
+    draw_classes(tmp_path / "data" / "train", 4)
+    draw_classes(tmp_path / "data" / "val", 4)
+    run = finetune(tmp_path / "data", recipe(strategy="linear"), out=tmp_path / "run")
+    assert "24 files with equal bytes stand in more than one" in (run.folder / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_saved_recipe_names_its_files_from_the_root(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "left-out.txt").write_text("red/000.png\n")
+    run = finetune(photos, recipe(strategy="linear", exclude="left-out.txt"), out=tmp_path / "run")
+    assert run.recipe.exclude == str(tmp_path / "left-out.txt")
+
+
+def test_a_cache_that_cannot_be_written_is_told_first(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TRANSFERKIT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="Set TRANSFERKIT_CACHE"):
+        finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_run_from_a_gpu_predicts_where_there_is_none(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    text = (run.folder / "recipe.yaml").read_text()
+    (run.folder / "recipe.yaml").write_text(text.replace("device: auto", "device: gpu"))
+    assert len(predict(run, [photos / "red"])[0]) == 20
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_damaged_model_is_told(photos: Path, tmp_path: Path):
+    run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    with (run.folder / "model.keras").open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(DataError, match="is damaged: model.keras"):
+        predict(run, [photos / "red"])
 
 
 def test_random_weights_are_those_of_the_seed():

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.conftest import draw as picture
+from tests.conftest import draw_classes
 from transferkit.data.index import Index, check_classes, index_folder
 from transferkit.errors import DataError, UsageError
 
@@ -230,3 +232,41 @@ def test_of_many_classes_with_a_single_image_eight_are_named(pets: Path) -> None
 
 def test_two_classes_of_two_images_will_do(pets: Path) -> None:
     check_classes(index_folder(pets))
+
+
+def test_a_run_of_ours_inside_the_data_is_no_class(tmp_path: Path) -> None:
+    root = draw_classes(tmp_path / "photos", 2)
+    for run in (root / "runs" / "photos-1", root / "red" / "mine"):
+        picture(run / "figures" / "confusion.png", (0, 0, 0), seed=9)
+        for name in ("recipe.yaml", "plan.json", "labels.json"):
+            (run / name).write_text("{}")
+    index = index_folder(root)
+    assert index.labels == ["blue", "green", "red"]
+    assert len(index.files) == 6
+    assert index.excluded["reason"].str.contains("a run of transferkit").sum() == 2
+
+
+def test_val_and_test_without_train_are_splits_all_the_same(tmp_path: Path) -> None:
+    draw_classes(tmp_path / "data" / "val", 2)
+    draw_classes(tmp_path / "data" / "test", 2, seed=50)
+    index = index_folder(tmp_path / "data")
+    assert index.labels == ["blue", "green", "red"]
+    assert set(index.files["split"]) == {"val", "test"}
+
+
+def test_a_name_that_is_not_text_is_left_out_in_words_that_can_be_written(tmp_path: Path) -> None:
+    root = draw_classes(tmp_path / "photos", 2)
+    (root / "red" / "000.png").rename(os.fsdecode(os.fsencode(root / "red") + b"/\xff\xfe.png"))
+    index = index_folder(root)
+    (row,) = index.excluded.itertuples()
+    assert "not UTF-8" in row.reason
+    index.excluded.to_csv(tmp_path / "excluded.csv")
+
+
+def test_files_to_exclude_that_are_not_there_are_told(tmp_path: Path) -> None:
+    root = draw_classes(tmp_path / "photos", 2)
+    index = index_folder(root, frozenset({"red/000.png", "red/typo.png"}))
+    assert dict(index.excluded.values) == {
+        "red/000.png": "excluded on request",
+        "red/typo.png": "to be excluded on request, but not there",
+    }

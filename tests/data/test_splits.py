@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from transferkit.data.index import Index
-from transferkit.data.splits import split_index
+from transferkit.data.splits import leaks, split_index
 from transferkit.errors import DataError
 
 
@@ -171,3 +171,17 @@ def test_more_images_of_one_class_leave_the_split_of_the_others() -> None:
     before = divided(index(("", "cats", 30), ("", "dogs", 30)))
     after = divided(index(("", "ants", 9), ("", "cats", 30), ("", "dogs", 77)))
     assert members(after) == members(before)
+
+
+def test_equal_files_in_two_splits_or_under_two_labels_are_told() -> None:
+    rows = [
+        ("a/1", "a", "train", "x"),
+        ("a/2", "a", "val", "x"),
+        ("b/1", "b", "train", "y"),
+        ("c/1", "c", "train", "y"),
+    ]
+    files = pd.DataFrame(rows, columns=["path", "label", "split", "sha256"])
+    told = leaks(files)
+    assert told[0] == "2 files with equal bytes stand in more than one of train, val and test: a/1, a/2"
+    assert told[1] == "2 files with equal bytes stand under two labels: b/1, c/1"
+    assert leaks(files.iloc[[0, 2]]) == []

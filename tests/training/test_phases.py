@@ -152,23 +152,26 @@ def test_an_explosion_restores_the_start_and_cuts_the_rate(
     progress.show()
     losses(monkeypatch, [1.0, bad, 1.0, 0.5, 0.5, 0.5, 0.5])
     trained = run_phase(replace(job, smoothing=0.0), PHASE)
-    assert trained.history[1]["learning_rate"] == pytest.approx(PHASE.learning_rate / 3)
-    assert "start restored, rate cut to 0.00033" in trained.notes[0]
+    # One epoch of the first attempt, then the first epoch of the second, at 0.3 of its peak.
+    assert [row["phase"] for row in trained.history[:2]] == ["finetune (exploded)", "finetune"]
+    assert trained.history[1]["learning_rate"] == pytest.approx(0.3 * PHASE.learning_rate / 3)
+    assert "at rate 0.001; start restored, rate cut to 0.00033" in trained.notes[0]
     assert trained.notes[0] in capsys.readouterr().err
 
 
 def test_an_explosion_of_the_train_loss_counts_too(monkeypatch: pytest.MonkeyPatch):
     job, _ = make_job()
     losses(monkeypatch, [1.0] + [0.9] * 9, train=[3.1, *[1.0] * 9])
-    assert run_phase(job, PHASE).history[1]["learning_rate"] == pytest.approx(PHASE.learning_rate / 3)
+    assert [row["phase"] for row in run_phase(job, PHASE).history[:2]] == ["finetune (exploded)", "finetune"]
 
 
 def test_a_real_explosion_leaves_the_start_and_a_note():
     job, _ = make_job()
     start = job.model.get_weights()
     trained = run_phase(job, replace(PHASE, learning_rate=1e6))
-    assert trained.history == []
-    assert "explodes at 4 learning rates" in trained.notes[-1]
+    assert [row["phase"] for row in trained.history] == ["finetune (exploded)"] * 4
+    assert trained.best_epoch == 0
+    assert "this phase was given up" in trained.notes[-1]
     assert all(np.array_equal(a, b) for a, b in zip(job.model.get_weights(), start, strict=True))
 
 

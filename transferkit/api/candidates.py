@@ -29,6 +29,7 @@ class Work:
         labels: int `(N,)` class number of each row.
         rows: split -> rows of the index.
         bank: pooled features, rows as in the index.
+        notes: sentences on the data that a reader should know.
     """
 
     recipe: Recipe
@@ -41,6 +42,7 @@ class Work:
     extractor: Extractor
     jit: bool
     watch: Stopwatch
+    notes: list[str]
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def evaluate(
     renames: Mapping[str, str] | None = None,
     allow_missing: bool = False,
     split: str | None = None,
+    device: str = "auto",
 ) -> Evaluation:
     """Evaluate a run on a folder of labelled images.
 
@@ -52,6 +53,7 @@ def evaluate(
         renames: class name in the data -> the run's name for it.
         allow_missing: accept data that lacks some of the run's classes.
         split: only the images that the folder gives to this split.
+        device: `auto`, `cpu`, `gpu` or `gpu:N`, whatever the run was trained on.
 
     Raises:
         DataError: classes that do not join by name, or no image that can be read.
@@ -65,7 +67,7 @@ def evaluate(
     files = _of_split(index.files, split)
     present = sorted(files["label"].unique())
     number = join_labels(present, run.labels, renames or {}, allow_missing=allow_missing)
-    probabilities, failed = probabilities_of(run, [index.root / path for path in files["path"]])
+    probabilities, failed = probabilities_of(run, [index.root / path for path in files["path"]], device)
     read = files[~files["path"].map(lambda path: str(index.root / path) in failed)]
     if read.empty:
         raise DataError(f"{data}: not one of {len(files)} files could be read as an image.")
@@ -80,6 +82,8 @@ def evaluate(
     seen = _seen(run, read)
     if seen:
         say(f"WARNING: {seen} of {len(read)} images took part in this run's training or choosing.")
+    left_out = zip(index.excluded["path"], index.excluded["reason"], strict=True)
+    failed |= {str(index.root / str(path)): str(reason) for path, reason in left_out}
     return Evaluation(score(probabilities, labels, run.labels), frame, failed, seen)
 
 
@@ -94,8 +98,11 @@ def _of_split(files: "pd.DataFrame", split: str | None) -> "pd.DataFrame":
 
 
 def _seen(run: Run, files: "pd.DataFrame") -> int:
-    """Images whose bytes this run has seen in train or val."""
+    """Images whose bytes this run has seen in train or val; 0 if it has kept no account of them."""
     import pandas as pd
 
+    if not (run.folder / "content.csv").is_file():
+        say("content.csv is not in the run: whether it has seen these images was not checked")
+        return 0
     known = pd.read_csv(run.folder / "content.csv", dtype=str)
     return int(files["sha256"].isin(set(known.loc[known["split"] != "test", "sha256"])).sum())

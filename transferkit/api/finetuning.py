@@ -7,19 +7,19 @@ import numpy as np
 
 from transferkit import runs
 from transferkit.api.candidates import Candidate, Work, run_phases
-from transferkit.api.inputs import find_data, open_training_data, start
+from transferkit.api.inputs import check_cache, find_data, open_training_data, start
 from transferkit.backbones.catalogue import BackboneSpec, lookup
 from transferkit.backbones.weights import resolve
 from transferkit.data.index import Index, check_classes
-from transferkit.data.splits import SPLITS, split_index
-from transferkit.plan import make_plan
+from transferkit.data.splits import SPLITS, leaks, split_index
+from transferkit.plan import Plan, make_plan
 from transferkit.progress import say
 from transferkit.recipe import AUTO, Recipe
 from transferkit.runs import Run
 from transferkit.strategies import Phase
 from transferkit.timing import Stopwatch
 from transferkit.training.bank import Extractor, pooled_bank
-from transferkit.training.device import Device
+from transferkit.training.device import Device, check_device_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,8 @@ def finetune(
         TransferkitError: anything a user can mend; nothing is left at `out` then.
     """
     watch = Stopwatch()
+    check_device_name(recipe.device)
+    check_cache()
     folder = Path(out) if out is not None else runs.default_folder(str(data))
     runs.check_output(folder, overwrite)
     spec = lookup(recipe.backbone)
@@ -51,17 +53,18 @@ def finetune(
         weights = resolve(spec, recipe.weights, _path(recipe.weights_dir))
     with watch.part("index"):
         index = open_training_data(root, recipe)
-        split(index, recipe)
+        # What cannot be done is told before the work; the plan in force follows the bank.
+        make_plan(recipe, spec, split(index, recipe))
     with watch.part("startup"):
         device, extractor = start(spec, weights, recipe)
     work = _prepared(index, spec, recipe, device, extractor, watch)
     for reason in work.plan.reasons:
         say(f"plan: {reason}")
     base, best = run_phases(work)
-    say(f"kept: {best.name}: {kept_reason(base, best)}")
-    with runs.writing(folder) as aside:
-        _write(aside, work, base, best, device, str(data))
-    return Run(folder)
+    say(f"kept: {best.name}: {kept_reason(work.plan, base, best)}")
+    with runs.writing(folder, overwrite) as writing:
+        _write(writing.aside, work, base, best, device, str(data))
+    return Run(writing.folder)
 
 
 def _path(text: str | None) -> Path | None:
@@ -91,6 +94,9 @@ def _prepared(
         say(f"left out: {path}: {reason}")
     check_classes(index)
     files = split(index, recipe)
+    notes = leaks(files)
+    for note in notes:
+        say(f"WARNING: {note}")
     plan = make_plan(recipe, spec, files)
     class_names = index.labels
     number = {name: i for i, name in enumerate(class_names)}
@@ -105,13 +111,14 @@ def _prepared(
         extractor=extractor,
         jit=device.jit,
         watch=watch,
+        notes=notes,
     )
 
 
-def kept_reason(base: Candidate, best: Candidate) -> str:
+def kept_reason(plan: Plan, base: Candidate, best: Candidate) -> str:
     """Why the run keeps what it keeps, in one sentence."""
     if best.name == base.name:
-        if len(best.history) == 1:
+        if len(plan.phases) == 1:
             return f"nothing else was asked for; val top-1 {base.score[0]:.4f}."
         return f"nothing else beat its val top-1 of {base.score[0]:.4f}."
     if best.score[0] > base.score[0]:
@@ -134,7 +141,7 @@ def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: D
         freeze_batch_norm(best.model)
         best.model.save(folder / "model.keras")
         runs.write_json(folder / "labels.json", work.class_names)
-        (folder / "recipe.yaml").write_text(work.recipe.to_yaml(), encoding="utf-8")
+        (folder / "recipe.yaml").write_text(work.recipe.with_absolute_paths().to_yaml(), encoding="utf-8")
         runs.write_json(folder / "plan.json", work.plan.as_dict())
         runs.write_csv(folder / "splits.csv", work.index.files[["path", "label", "split"]])
         runs.write_csv(folder / "content.csv", work.index.files[["sha256", "split"]])
@@ -202,11 +209,11 @@ def make_report(work: Work, base: Candidate, best: Candidate, device: Device, da
         linear_top1={s: _top1(p, labels[s]) for s, p in base.probabilities.items()},
         majority_top1={s: majority_top1(labels["train"], labels[s]) for s in found},
         kept=best.name,
-        kept_reason=kept_reason(base, best),
+        kept_reason=kept_reason(work.plan, base, best),
         history=tuple(best.history),
         linear_path=tuple(vars(tried) for tried in base.fitted.path),
         seconds=work.watch.seconds(),
-        notes=tuple(best.notes),
+        notes=(*work.notes, *best.notes),
         environment={"device": device.name, "precision": device.precision, **runs.versions()},
     )
 

@@ -1,13 +1,15 @@
 """What a run is given: images by folder or by name, a network with its weights, a device."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from transferkit.backbones.catalogue import BackboneSpec
 from transferkit.cache import cache_root
 from transferkit.data.decode import DecodePolicy
-from transferkit.data.index import Index, check_classes, check_is_folder, index_folder
+from transferkit.data.index import NOT_THERE, Index, check_classes, check_is_folder, index_folder
 from transferkit.errors import DataError, UsageError
+from transferkit.progress import say
 from transferkit.recipe import Recipe
 from transferkit.training.bank import Extractor
 from transferkit.training.device import Device, prepare, quiet_stderr
@@ -25,7 +27,11 @@ def open_data(data: str | Path, exclude: str | None = None) -> Index:
     Raises:
         UsageError, DataError: see `index_folder`.
     """
-    return index_folder(find_data(data), _listed(exclude) if exclude else frozenset())
+    index = index_folder(find_data(data), _listed(exclude) if exclude else frozenset())
+    absent = index.excluded.loc[index.excluded["reason"] == NOT_THERE, "path"]
+    if len(absent):
+        say(f"WARNING: --exclude names {len(absent)} files that are not there: {', '.join(absent[:5])}")
+    return index
 
 
 def find_data(data: str | Path) -> Path:
@@ -42,6 +48,24 @@ def find_data(data: str | Path) -> Path:
         root = data_folder(str(data), cache=cache_root())
     check_is_folder(root)
     return root
+
+
+def check_cache() -> None:
+    """Refuse a cache that cannot be written, before any work.
+
+    Raises:
+        UsageError: it cannot; says why and how to move it.
+    """
+    root = cache_root()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"the cache {root} cannot be written: {error.strerror or error}. Set TRANSFERKIT_CACHE to a "
+            "folder that can be."
+        ) from error
 
 
 def open_training_data(data: str | Path, recipe: Recipe) -> Index:

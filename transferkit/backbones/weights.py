@@ -127,7 +127,7 @@ def load(network: Any, spec: BackboneSpec, path: Path) -> None:
             _load_h5_file(network, spec, path)
     except (ValueError, OSError, KeyError) as error:
         raise WeightsError(_do_not_fit(network, spec, path, error)) from error
-    if spec.family == "EfficientNet" and path.name.endswith(".h5"):
+    if spec.family == "EfficientNet" and path.suffixes[-2:] != [".weights", ".h5"] and path.suffix == ".h5":
         _scale_efficientnet_variance(network)
 
 

@@ -1,5 +1,6 @@
 """The command line: a guest of the library. Nothing here imports Keras before a command must."""
 
+import logging
 import os
 import warnings
 from typing import Any
@@ -37,6 +38,7 @@ class _Group(click.Group):
         progress.show()
         # What Pillow has to say of a file, it says again as an error where it matters.
         warnings.filterwarnings("ignore", module="PIL")
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         try:
             return super().invoke(context)
         except TransferkitError as error:

@@ -23,6 +23,7 @@ EXAMPLE = "\b\nExample:\n  transferkit evaluate runs/pets-1 new-photos/ --map ki
 @click.option("--allow-missing", is_flag=True, help="Accept data without some of the run's classes.")
 @click.option("--split", metavar="NAME", help="Only the folder's train, val or test part.")
 @click.option("--predictions", metavar="FILE", help="Write a CSV row for every image.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def evaluate(
     run: str,
@@ -31,14 +32,22 @@ def evaluate(
     allow_missing: bool,
     split: str | None,
     predictions: str | None,
+    device: str,
     as_json: bool,
 ) -> None:
     """Evaluate a RUN on the labelled images in DATA, classes joined by name."""
     from transferkit.api import evaluate as run_evaluate
     from transferkit.runs import Run, write_csv
 
+    if predictions and not Path(predictions).absolute().parent.is_dir():
+        raise UsageError(f"--predictions {predictions}: no such folder.")
     found = run_evaluate(
-        Run.open(run), data, renames=_pairs(renames), allow_missing=allow_missing, split=split
+        Run.open(run),
+        data,
+        renames=_pairs(renames),
+        allow_missing=allow_missing,
+        split=split,
+        device=device,
     )
     if predictions:
         write_csv(Path(predictions), found.predictions)

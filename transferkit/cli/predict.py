@@ -10,9 +10,10 @@ EXAMPLE = "\b\nExample:\n  transferkit predict runs/photos-1 new.jpg more/ > pre
 @click.command(epilog=EXAMPLE)
 @click.argument("run")
 @click.argument("paths", nargs=-1, required=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
-def predict(context: click.Context, run: str, paths: tuple[str, ...], as_json: bool) -> None:
+def predict(context: click.Context, run: str, paths: tuple[str, ...], device: str, as_json: bool) -> None:
     """Classify images (files or folders) with a RUN; CSV on stdout.
 
     A file that cannot be read is named on stderr, the rest goes on, and the exit status is 1.
@@ -20,7 +21,7 @@ def predict(context: click.Context, run: str, paths: tuple[str, ...], as_json: b
     from transferkit.api import predict as run_predict
     from transferkit.runs import Run
 
-    frame, failed = run_predict(Run.open(run), paths)
+    frame, failed = run_predict(Run.open(run), paths, device=device)
     if as_json:
         rows = frame.to_dict(orient="records")
         click.echo(json.dumps({"predictions": rows, "failed": failed}, ensure_ascii=False))

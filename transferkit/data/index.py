@@ -20,6 +20,7 @@ SPLIT_NAMES |= {"validation": "val", "test": "test", "testing": "test"}
 IMAGE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .tif .tiff .avif .ppm .pgm .pbm .jp2 .ico".split()
 )
+NOT_THERE = "to be excluded on request, but not there"
 CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
 
@@ -73,15 +74,16 @@ def index_folder(root: Path, exclude: frozenset[str] = frozenset()) -> Index:
     for split, label, folder in _class_folders(root, left_out):
         before = len(rows)
         for path in _files_below(folder, left_out, root):
-            relative = path.relative_to(root).as_posix()
+            relative = _relative(path, root)
             if relative in exclude:
                 left_out.append((relative, "excluded on request"))
-            elif reason := _why_not_an_image(path):
+            elif reason := _why_not_an_image(path, root):
                 left_out.append((relative, reason))
             else:
                 rows.append((relative, label, split))
         if len(rows) == before:
-            left_out.append((folder.relative_to(root).as_posix() + "/", "class folder without images"))
+            left_out.append((_relative(folder, root) + "/", "class folder without images"))
+    left_out += [(path, NOT_THERE) for path in sorted(exclude - {path for path, _ in left_out})]
     if not rows:
         raise DataError(_no_images(root, left_out))
     rows.sort()
@@ -144,8 +146,9 @@ def check_is_folder(root: Path) -> None:
 def _class_folders(root: Path, left_out: list[tuple[str, str]]) -> Iterator[tuple[str, str, Path]]:
     """(given split or "", class name, folder) for every class folder."""
     tops = _folders(root, left_out)
-    splits = [(SPLIT_NAMES[t.name.lower()], t) for t in tops if t.name.lower() in SPLIT_NAMES]
-    if not any(name == "train" and _folders(folder, []) for name, folder in splits):
+    splits = {top: SPLIT_NAMES[top.name.lower()] for top in tops if top.name.lower() in SPLIT_NAMES}
+    holding = {split for top, split in splits.items() if _folders(top, [])}
+    if "train" not in holding and not (holding and len(splits) == len(tops)):
         yield from (("", top.name, top) for top in tops)
         return
     for top in tops:
@@ -159,13 +162,31 @@ def _class_folders(root: Path, left_out: list[tuple[str, str]]) -> Iterator[tupl
 def _folders(parent: Path, left_out: list[tuple[str, str]], root: Path | None = None) -> list[Path]:
     found = []
     for entry in sorted(parent.iterdir()):
-        if entry.is_dir():
-            if not _is_clutter(entry.name):
-                found.append(entry)
-        elif entry.is_file() and not _is_clutter(entry.name):
-            reason = "lies beside the class folders, not in one"
-            left_out.append((entry.relative_to(root or parent).as_posix(), reason))
+        if _is_clutter(entry.name):
+            continue
+        if not entry.is_dir():
+            left_out.append((_relative(entry, root or parent), "lies beside the class folders, not in one"))
+        elif reason := _why_not_a_folder(entry):
+            left_out.append((_relative(entry, root or parent) + "/", reason))
+        else:
+            found.append(entry)
     return found
+
+
+def _why_not_a_folder(folder: Path) -> str:
+    if is_run(folder):
+        return "a run of transferkit"
+    return "" if os.access(folder, os.R_OK | os.X_OK) else "no permission to read it"
+
+
+def _relative(path: Path, root: Path) -> str:
+    """The path below root with /, printable even where the name is not text."""
+    return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is one that `finetune` wrote."""
+    return all((folder / name).is_file() for name in ("recipe.yaml", "plan.json", "labels.json"))
 
 
 def _is_clutter(name: str) -> bool:
@@ -179,16 +200,19 @@ def _files_below(folder: Path, left_out: list[tuple[str, str]], root: Path) -> I
     for here, folders, files in os.walk(folder, followlinks=True):
         real = Path(here).resolve()
         if real in above:
-            left_out.append((Path(here).relative_to(root).as_posix() + "/", "link to a folder above it"))
+            left_out.append((_relative(Path(here), root) + "/", "link to a folder above it"))
         if real in above or real in entered:
             folders.clear()
             continue
         entered.add(real)
         folders[:] = sorted(name for name in folders if not _is_clutter(name))
+        for name in [name for name in folders if _why_not_a_folder(Path(here, name))]:
+            folders.remove(name)
+            left_out.append((_relative(Path(here, name), root) + "/", _why_not_a_folder(Path(here, name))))
         for name in sorted(files):
             path = Path(here, name)
             if _is_clutter(name):
-                left_out.append((path.relative_to(root).as_posix(), "hidden or system file"))
+                left_out.append((_relative(path, root), "hidden or system file"))
             else:
                 yield path
 
@@ -199,8 +223,10 @@ def _above(folder: Path, root: Path) -> set[Path]:
     return {place for start in starts for place in (start, *start.parents)}
 
 
-def _why_not_an_image(path: Path) -> str:
+def _why_not_an_image(path: Path, root: Path) -> str:
     """Why a file is left out before decoding, or "" when it is taken for an image."""
+    if _relative(path, root) != path.relative_to(root).as_posix():
+        return "its name is not UTF-8 text: rename it"
     if not path.is_file():
         return "not a regular file (broken link, pipe or device)"
     if not os.access(path, os.R_OK):

@@ -33,6 +33,11 @@ def split_index(
     """
     files = index.files.copy()
     given = set(files["split"]) - {""}
+    if given and "train" not in given:
+        raise DataError(
+            f"{index.root}: no train folder (there is {' and '.join(sorted(given))}). Training needs "
+            "train/CLASS/*.jpg, or class folders without splits."
+        )
     files.loc[files["split"] == "", "split"] = "train"
     _check_known_to_train(files)
     if "test" in given or (test_fraction is None and "val" in given):
@@ -46,6 +51,21 @@ def split_index(
         for name, group in _drawn(rows, fractions, f"{seed}:{label}").items():
             files.loc[group, "split"] = name
     return files
+
+
+def leaks(files: "pd.DataFrame") -> list[str]:
+    """Sentences on equal files that stand in two splits or under two labels; none if all is well."""
+    found = []
+    for column, words in (
+        ("split", "in more than one of train, val and test"),
+        ("label", "under two labels"),
+    ):
+        kinds = files.groupby("sha256")[column].nunique()
+        shared = files[files["sha256"].isin(kinds[kinds > 1].index)]
+        if len(shared):
+            some = ", ".join(shared["path"].head(4))
+            found.append(f"{len(shared)} files with equal bytes stand {words}: {some}")
+    return found
 
 
 def _check_known_to_train(files: "pd.DataFrame") -> None:

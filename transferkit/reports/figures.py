@@ -166,9 +166,9 @@ def _letters() -> frozenset[int]:
 
 
 def _column(rows: Sequence[Mapping[str, Any]], key: str) -> list[float]:
-    """One column as floats, NaN where a row lacks it."""
-    values = [row.get(key) for row in rows]
-    return [math.nan if value is None else float(value) for value in values]
+    """One column as floats, NaN where a row lacks it or it is not finite."""
+    values = [math.nan if row.get(key) is None else float(row[key]) for row in rows]
+    return [value if math.isfinite(value) else math.nan for value in values]
 
 
 def _figure(width: float, height: float) -> Any:

@@ -39,7 +39,7 @@ class Phase:
         freeze_depth: stages, counted from the input, that do not train.
         epochs: at most; 0 for `linear`.
         patience: epochs without a better smoothed val loss before stopping.
-        learning_rate: the highest of the schedule; cosine to zero after one epoch of warm-up.
+        learning_rate: the highest of the schedule: an epoch of warm-up, then a half cosine.
     """
 
     name: str

@@ -94,11 +94,21 @@ def too_large() -> TrainingError:
     )
 
 
-def _choose(device: str) -> None:
-    """Hide devices by environment: this must come before the backend is imported."""
+def check_device_name(device: str) -> None:
+    """Refuse what is no name of a device.
+
+    Raises:
+        UsageError: with the names there are.
+    """
     kind, colon, number = device.partition(":")
     if kind not in ("auto", "cpu", "gpu") or (colon and not (kind == "gpu" and number.isdigit())):
         raise UsageError(f"device {device!r} is not allowed. Allowed: auto, cpu, gpu, gpu:N.")
+
+
+def _choose(device: str) -> None:
+    """Hide devices by environment: this must come before the backend is imported."""
+    check_device_name(device)
+    kind, _, number = device.partition(":")
     if kind == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ["JAX_PLATFORMS"] = "cpu"

@@ -74,10 +74,6 @@ class Trained:
     best_epoch: int
 
 
-class _Exploded(Exception):
-    """The loss is not finite or has passed three times its first value."""
-
-
 def rate_at(phase: Phase, epoch: int) -> float:
     """Learning rate of an epoch (from 0): three tenths of the peak in the first, then a half cosine.
 
@@ -97,9 +93,10 @@ def measure(job: Job, rows: np.ndarray) -> tuple[np.ndarray, float, float]:
         parts.append(predict(job.model, inputs, job.batch_size).astype(np.float64))
     logits = np.concatenate(parts)
     labels = job.labels[rows]
-    log_sum = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1)
-    loss = float(np.mean(log_sum - logits[np.arange(len(labels)), labels]))
-    return softmax(logits), loss, float(np.mean(logits.argmax(1) == labels))
+    with np.errstate(invalid="ignore"):  # logits of an exploded model give a loss that is not finite
+        log_sum = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1)
+        loss = float(np.mean(log_sum - logits[np.arange(len(labels)), labels]))
+        return softmax(logits), loss, float(np.mean(logits.argmax(1) == labels))
 
 
 def run_phase(job: Job, phase: Phase) -> Trained:
@@ -109,27 +106,25 @@ def run_phase(job: Job, phase: Phase) -> Trained:
     is restored and the rate cut to a third; if that does not help, the start is what is left.
     """
     start = weights_of(job.model)
+    history: list[dict[str, Any]] = []
     notes: list[str] = []
-    for _ in range(RETRIES):
-        try:
-            progress = _run_epochs(job, phase)
-        except _Exploded as exploded:
-            job.model.set_weights(start)
-            phase = replace(phase, learning_rate=phase.learning_rate / 3)
-            notes.append(f"{phase.name}: {exploded}; start restored, rate cut to {phase.learning_rate:.2g}")
-            say(notes[-1])
-            continue
-        job.model.set_weights(progress.best_weights)
-        return Trained(progress.history, notes, progress.best_epoch)
-    notes.append(
-        f"{phase.name}: the loss explodes at {RETRIES} learning rates, so this phase was given up. "
-        "Lower the rate with --set learning_rate=..."
-    )
-    say(notes[-1])
-    return Trained([], notes, 0)
+    for attempt in range(1, RETRIES + 1):
+        progress, exploded = _run_epochs(job, phase)
+        if not exploded:
+            job.model.set_weights(progress.best_weights)
+            return Trained(history + progress.history, notes, progress.best_epoch)
+        job.model.set_weights(start)
+        history += [row | {"phase": f"{phase.name} (exploded)"} for row in progress.history]
+        slower = replace(phase, learning_rate=phase.learning_rate / 3)
+        then = f"rate cut to {slower.learning_rate:.2g}" if attempt < RETRIES else "this phase was given up"
+        notes.append(f"{phase.name}: {exploded} at rate {phase.learning_rate:.2g}; start restored, {then}")
+        say(notes[-1])
+        phase = slower
+    return Trained(history, notes, 0)
 
 
-def _run_epochs(job: Job, phase: Phase) -> Progress:
+def _run_epochs(job: Job, phase: Phase) -> tuple[Progress, str]:
+    """Where the phase stands at its end, and what exploded, if something did."""
     found, first_loss, _ = measure(job, job.val)
     chance = math.log(found.shape[1])
     progress = Progress(weights_of(job.model), best=first_loss, smoothed=first_loss)
@@ -150,10 +145,11 @@ def _run_epochs(job: Job, phase: Phase) -> Progress:
             bar.note(
                 f"epoch {epoch + 1} loss {logs['loss']:.3f} val loss {val_loss:.3f} val top-1 {val_top1:.3f}"
             )
-            _check_explosion(row, max(first_loss, chance / EXPLOSION))
+            if exploded := _explosion(row, first_loss, chance):
+                return progress, exploded
             if _should_stop(job, phase, progress, val_loss):
                 break
-    return progress
+    return progress, ""
 
 
 def _compile(job: Job, phase: Phase) -> None:
@@ -217,20 +213,22 @@ def _with_half_batch(job: Job, phase: Phase, before: list[np.ndarray]) -> Job:
     return job
 
 
-def _check_explosion(row: dict[str, Any], first_loss: float) -> None:
-    """Raise if a loss has left the range that training can come back from.
+def _explosion(row: dict[str, Any], first_loss: float, chance: float) -> str:
+    """How a loss has left the range that training can come back from, or "".
 
-    `first_loss` is that of the start on val, but no less than a third of log C: while a model does
-    better than guessing it has not exploded, however well the linear classifier did before.
+    That is: not finite, or over three times its first value and worse than guessing. A linear
+    classifier may start so near zero that three times its loss is still a good one.
     """
+    limit = max(EXPLOSION * first_loss, chance)
     for name in ("loss", "val_loss"):
         if not math.isfinite(row[name]):
-            raise _Exploded(f"{name} is not finite in epoch {row['epoch']}")
-        if row[name] > EXPLOSION * first_loss:
-            raise _Exploded(
-                f"{name} {row[name]:.3g} in epoch {row['epoch']} is over {EXPLOSION:g} times its "
-                f"first value {first_loss:.3g}"
+            return f"{name} is not finite in epoch {row['epoch']}"
+        if row[name] > limit:
+            return (
+                f"{name} {row[name]:.3g} in epoch {row['epoch']} is over {EXPLOSION:g} times the "
+                f"start's {first_loss:.3g} and worse than guessing"
             )
+    return ""
 
 
 def _should_stop(job: Job, phase: Phase, progress: Progress, val_loss: float) -> bool:
