@@ -139,7 +139,7 @@ class Recipe:
             try:
                 good[str(key)] = checked(str(key), value)
             except UsageError as error:
-                faults.append(f"{source}: {key}: {error}")
+                faults.append(f"{source}: {key}: {error}" if source else f"{key}: {error}")
         if faults:
             head = f"{len(faults)} faults:\n  " if len(faults) > 1 else ""
             raise RecipeError(head + "\n  ".join(faults))
@@ -284,4 +284,4 @@ def read_recipe(name: str) -> dict[str, Any]:
 def load_recipe(name: str | None, overrides: Mapping[str, Any]) -> Recipe:
     """A recipe file (or the defaults) with the command line's values on top."""
     values = read_recipe(name) if name else {}
-    return Recipe.from_mapping(values, source=name or "recipe").updated(overrides, "command line")
+    return Recipe.from_mapping(values, source=name or "recipe").updated(overrides, "")

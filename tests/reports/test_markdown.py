@@ -69,7 +69,7 @@ def test_every_picture_shown_is_written_and_the_other_way_round(tmp_path):
 def test_a_run_without_epochs_or_penalties_has_the_matrix_alone(tmp_path):
     markdown.write(make_report(history=(), linear_path=()), tmp_path)
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["confusion.png"]
-    assert "No epoch was trained" in (tmp_path / "report.md").read_text("utf-8")
+    assert "The backbone was not trained" in (tmp_path / "report.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("folder_twice", [False, True])

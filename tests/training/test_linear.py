@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from transferkit.errors import TrainingError
-from transferkit.training.linear import fit_linear, score, softmax
+from transferkit.training.linear import Tried, choose, fit_linear, score, softmax
 
 
 def blobs(images: int, channels: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -37,13 +37,19 @@ def test_two_classes_get_the_sigmoid_of_their_difference():
     assert np.abs(fitted.probabilities(val[0]) - expected).max() < 5e-3
 
 
-def test_the_strength_is_the_best_on_val_and_ties_go_to_the_lower_loss():
+def test_the_chosen_strength_is_told_with_what_it_gives():
     train, val = blobs(60, 30, 3), blobs(30, 30, 3, seed=1)
     fitted = fit_linear(train, val, 3, 17)
-    best = max((tried.val_top1, -tried.val_nll, tried.l2) for tried in fitted.path)
-    assert fitted.l2 == best[2]
-    top1, nll = score(fitted.probabilities(val[0]), val[1])
-    assert (top1, nll) == (pytest.approx(best[0]), pytest.approx(-best[1], abs=1e-5))
+    (chosen,) = (tried for tried in fitted.path if tried.l2 == fitted.l2)
+    found = score(fitted.probabilities(val[0]), val[1])
+    assert found == (pytest.approx(chosen.val_top1), pytest.approx(chosen.val_nll, abs=1e-5))
+
+
+def test_one_val_image_does_not_outweigh_the_loss():
+    # 46 images, best 40/46 = .870, standard error .050: 39/46 = .848 is as good, 36/46 = .783 is not.
+    path = [Tried(1e3, 40 / 46, 0.84), Tried(1e1, 39 / 46, 0.35), Tried(1e0, 36 / 46, 0.30)]
+    assert choose(path, 46) == 1
+    assert choose(path, 4600) == 0
 
 
 def test_all_strengths_are_tried_log_spaced():

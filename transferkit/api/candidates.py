@@ -30,6 +30,7 @@ class Work:
         rows: split -> rows of the index.
         bank: pooled features, rows as in the index.
         notes: sentences on the data that a reader should know.
+        weights: where those of the backbone came from, in words.
     """
 
     recipe: Recipe
@@ -43,6 +44,7 @@ class Work:
     jit: bool
     watch: Stopwatch
     notes: list[str]
+    weights: str
 
 
 @dataclass(frozen=True)

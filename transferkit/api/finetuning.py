@@ -57,7 +57,9 @@ def finetune(
         make_plan(recipe, spec, split(index, recipe))
     with watch.part("startup"):
         device, extractor = start(spec, weights, recipe)
-    work = _prepared(index, spec, recipe, device, extractor, watch)
+    named = f"weights from {weights.name}" if weights else "random weights, nothing pretrained"
+    say(f"backbone: {spec.name} at {extractor.policy.size_px} px, {named}")
+    work = _prepared(index, spec, recipe, device, extractor, watch, weights=named)
     for reason in work.plan.reasons:
         say(f"plan: {reason}")
     base, best = run_phases(work)
@@ -84,14 +86,18 @@ def _prepared(
     device: Device,
     extractor: Extractor,
     watch: Stopwatch,
+    *,
+    weights: str,
 ) -> Work:
     """Bank, split and plan of the images that can be read."""
     bank = pooled_bank(extractor, index, watch)
-    say(f"bank: {len(index.files)} images, {bank.computed} of them new")
+    say(f"bank: {len(index.files) - len(bank.failed)} images, {bank.computed} of them new")
     readable = ~index.files["path"].isin(list(bank.failed)).to_numpy()
     index = index.without(bank.failed)
-    for path, reason in list(bank.failed.items())[:5]:
-        say(f"left out: {path}: {reason}")
+    if len(index.excluded):
+        say(f"left out: {len(index.excluded)} files, listed with their reasons in excluded.csv; such as")
+        for path, reason in index.excluded.tail(3).itertuples(index=False):
+            say(f"  {path}: {reason}")
     check_classes(index)
     files = split(index, recipe)
     notes = leaks(files)
@@ -112,6 +118,7 @@ def _prepared(
         jit=device.jit,
         watch=watch,
         notes=notes,
+        weights=weights,
     )
 
 
@@ -119,12 +126,12 @@ def kept_reason(plan: Plan, base: Candidate, best: Candidate) -> str:
     """Why the run keeps what it keeps, in one sentence."""
     if best.name == base.name:
         if len(plan.phases) == 1:
-            return f"nothing else was asked for; val top-1 {base.score[0]:.4f}."
-        return f"nothing else beat its val top-1 of {base.score[0]:.4f}."
+            return f"nothing else was asked for; val top-1 {base.score[0]:.1%}."
+        return f"nothing else beat its val top-1 of {base.score[0]:.1%}."
     if best.score[0] > base.score[0]:
-        return f"val top-1 {best.score[0]:.4f} against {base.score[0]:.4f} of the linear classifier."
+        return f"val top-1 {best.score[0]:.1%} against {base.score[0]:.1%} of the linear classifier."
     return (
-        f"val top-1 equal at {best.score[0]:.4f}, val log-loss {-best.score[1]:.4f} "
+        f"val top-1 equal at {best.score[0]:.1%}, val log-loss {-best.score[1]:.4f} "
         f"against {-base.score[1]:.4f} of the linear classifier."
     )
 
@@ -196,7 +203,7 @@ def make_report(work: Work, base: Candidate, best: Candidate, device: Device, da
             excluded=tuple(work.index.excluded.itertuples(index=False, name=None)),
         ),
         class_names=tuple(work.class_names),
-        backbone=work.plan.backbone,
+        backbone=f"{work.plan.backbone} ({work.weights})",
         strategy=work.plan.strategy,
         decision=Decision(
             quadrant=work.plan.quadrant,
@@ -211,10 +218,16 @@ def make_report(work: Work, base: Candidate, best: Candidate, device: Device, da
         kept=best.name,
         kept_reason=kept_reason(work.plan, base, best),
         history=tuple(best.history),
+        linear_l2=base.fitted.l2,
         linear_path=tuple(vars(tried) for tried in base.fitted.path),
         seconds=work.watch.seconds(),
         notes=(*work.notes, *best.notes),
-        environment={"device": device.name, "precision": device.precision, **runs.versions()},
+        environment={
+            "weights": work.weights,
+            "device": device.name,
+            "precision": device.precision,
+            **runs.versions(),
+        },
     )
 
 

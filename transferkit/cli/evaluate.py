@@ -35,7 +35,10 @@ def evaluate(
     device: str,
     as_json: bool,
 ) -> None:
-    """Evaluate a RUN on the labelled images in DATA, classes joined by name."""
+    """Evaluate a RUN on labelled images.
+
+    The classes of DATA are joined with those of the run by name, never by position.
+    """
     from transferkit.api import evaluate as run_evaluate
     from transferkit.runs import Run, write_csv
 
@@ -60,9 +63,15 @@ def evaluate(
     click.echo(f"top-1 {metrics.top1:.1%} (95% {low:.1%} to {high:.1%}, n={metrics.n})")
     if metrics.top5_k < len(metrics.per_class):
         click.echo(f"top-5 {metrics.top5:.1%}")
-    click.echo(f"macro-F1 {metrics.macro_f1:.3f}, log-loss {metrics.nll:.3f}, ECE {metrics.ece:.3f}")
-    for row in metrics.per_class:
+    click.echo(f"log-loss {metrics.nll:.3f}, ECE {metrics.ece:.3f} (lower is better)")
+    present = [row for row in metrics.per_class if row.n]
+    for row in present:
         click.echo(f"  {row.label}: recall {row.recall:.1%}, precision {row.precision:.1%}, n={row.n}")
+    absent = len(metrics.per_class) - len(present)
+    if absent:
+        click.echo(f"  ({absent} of the run's classes are not in the data)")
+    else:
+        click.echo(f"macro-F1 {metrics.macro_f1:.3f}")
     for path, reason in found.failed.items():
         click.echo(f"left out: {path}: {reason}", err=True)
 

@@ -40,15 +40,16 @@ def where(name: str, weights_dir: Path | None) -> None:
 @DIR_OPTION
 @click.pass_context
 def verify_command(context: click.Context, names: tuple[str, ...], weights_dir: Path | None) -> None:
-    """Compare the ImageNet weights on this machine with Keras' checksums.
+    """Compare weights with Keras' checksums.
 
-    Without NAMES all are checked. Exit 1 if one differs.
+    Without NAMES all ImageNet weights on this machine are checked. Exit 1 if one differs.
     """
     specs = tuple(lookup(name) for name in names) or every()
     checked = verify(specs, weights_dir)
     for each in checked:
         detail = f" (expected {each.expected}, received {each.received})"
-        click.echo(f"{each.verdict}: {each.path}{detail if each.verdict == 'differs' else ''}")
+        verdict = "not checked (Keras publishes no checksum)" if each.expected is None else each.verdict
+        click.echo(f"{verdict}: {each.path}{detail if each.verdict == 'differs' else ''}")
     if not checked:
         click.echo("no ImageNet weights on this machine", err=True)
     if any(each.verdict == "differs" for each in checked):

@@ -257,8 +257,8 @@ def _sha256(path: Path) -> str:
 
 
 def _no_images(root: Path, left_out: list[tuple[str, str]]) -> str:
-    seen = "; ".join(f"{path}: {reason}" for path, reason in left_out[:5]) or "it is empty"
+    seen = "; ".join(f"{path}: {reason}" for path, reason in left_out[:2]) or "it is empty"
     return (
-        f"{root}: no images in class folders ({seen}). Expected {root.name}/CLASS/*.jpg or "
-        f"{root.name}/train/CLASS/*.jpg, one folder for each class."
+        f"{root}: no images in class folders. Expected {root.name}/CLASS/*.jpg or "
+        f"{root.name}/train/CLASS/*.jpg, one folder for each class. Found: {seen}."
     )

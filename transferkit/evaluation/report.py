@@ -61,6 +61,7 @@ class Report:
     kept_reason: str = ""
     # rows of phase, epoch, loss, val_loss, top1, val_top1, learning_rate, seconds
     history: tuple[Mapping[str, Any], ...] = ()
+    linear_l2: float | None = None  # the strength that was taken
     linear_path: tuple[Mapping[str, Any], ...] = ()  # rows of l2, val_top1, val_nll
     seconds: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -56,6 +56,7 @@ class StrengthCurve(NamedTuple):
     l2: list[float]
     val_top1: list[float]
     val_nll: list[float]
+    chosen: float | None = None  # the strength that was taken
 
 
 def learning_curve(report: Report) -> LearningCurve:
@@ -84,7 +85,8 @@ def confusion_figure(report: Report, split: str) -> Confusion:
 def strength_curve(report: Report) -> StrengthCurve:
     """The numbers of the choice of the L2 penalty; empty where it was not searched."""
     rows = sorted(report.linear_path, key=lambda row: float(row["l2"]))
-    return StrengthCurve(*(_column(rows, key) for key in ("l2", "val_top1", "val_nll")))
+    l2, top1, nll = (_column(rows, key) for key in ("l2", "val_top1", "val_nll"))
+    return StrengthCurve(l2, top1, nll, report.linear_l2)
 
 
 def draw_learning_curve(info: LearningCurve, target: Target) -> None:
@@ -135,12 +137,14 @@ def draw_strength_curve(info: StrengthCurve, target: Target) -> None:
     figure.subplots_adjust(left=0.075, right=0.985, top=0.93, bottom=0.17, wspace=0.2)
     # Evenly spaced: the strengths are powers of one base, and 0 has no place on a log axis.
     places = list(range(len(info.l2)))
-    step = max(1, math.ceil(len(places) / 8))
+    step = max(1, math.ceil(len(places) / 5))
     panels = (("top-1, val", info.val_top1), ("negative log-likelihood, val", info.val_nll))
     for axes, (name, values) in zip(figure.subplots(1, 2), panels, strict=True):
         _two_lines(axes, places, {"val": values})
         axes.set(ylabel=name, xlabel="L2 strength of the linear classifier")
-        axes.set_xticks(places[::step], [f"{l2:.2g}" for l2 in info.l2[::step]])
+        axes.set_xticks(places[::step], [f"{l2:.0f}" if l2 >= 10 else f"{l2:.2g}" for l2 in info.l2[::step]])
+        if info.chosen in info.l2:
+            axes.axvline(info.l2.index(info.chosen), color="0.4", linestyle=":", linewidth=1.2)
     _save(figure, target)
 
 

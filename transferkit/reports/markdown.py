@@ -59,8 +59,15 @@ def _headline(report: Report) -> str:
         aside = f" Top-5 is left out: with {split.top5_k} classes it is 1.0 by definition."
     return (
         f"{top1}{top5} on {split.n} {report.headline} images of {len(report.class_names)} classes, "
-        f"with {text(report.backbone)} and the strategy `{report.strategy}`.{aside}"
+        f"with {text(report.backbone)} and the strategy `{report.strategy}`{_of_which(report)}.{aside}"
     )
+
+
+def _of_which(report: Report) -> str:
+    """What of the strategy is in the model, where that is not its end."""
+    if report.kept != "linear" or report.strategy == "linear":
+        return ""
+    return ", of which the linear classifier was kept: what came after it was not better on val"
 
 
 def _clause(sentence: str) -> str:
@@ -93,8 +100,8 @@ def _comparison(report: Report) -> str:
 MEASURES = {
     "macro F1": "macro_f1",
     "balanced accuracy": "balanced_accuracy",
-    "negative log-likelihood": "nll",
-    "calibration error (ECE)": "ece",
+    "log-loss (lower is better)": "nll",
+    "calibration error, ECE (lower is better)": "ece",
 }
 
 
@@ -171,13 +178,13 @@ def _training(report: Report) -> str:
     parts = []
     if STRENGTH in drawings:
         parts.append(
-            "The linear classifier was fitted with each of these penalties:\n\n"
+            "The linear classifier was fitted with each of these L2 strengths; the dotted one was taken:\n\n"
             + _picture(STRENGTH, "Scores on val by L2 strength")
         )
     if CURVES in drawings:
         parts.append("Fine-tuning, epoch by epoch:\n\n" + _picture(CURVES, "Learning curves"))
     else:
-        parts.append("No epoch was trained: the backbone's weights are as they were.")
+        parts.append("The backbone was not trained: its weights are as they were.")
     return "\n\n".join(parts)
 
 

@@ -80,7 +80,7 @@ class PooledBank:
         features: float32 `(N, sum of channels)`; row i belongs to row i of the index's files.
         widths: channels of each stage, by name.
         failed: path -> reason of the files that could not be decoded; their rows are zero.
-        computed: images that were not in the bank before.
+        computed: images that were not in the bank before and now are.
     """
 
     features: np.ndarray
@@ -120,7 +120,7 @@ def pooled_bank(extractor: Extractor, index: Index, watch: Stopwatch) -> PooledB
     if len(failed_rows) == len(set(shas)):
         raise DataError(f"{index.root}: not one of {len(shas)} files could be read as an image.")
     with watch.part("bank"):
-        return _gathered(extractor, index, known, failed_rows, len(missing))
+        return _gathered(extractor, index, known, failed_rows, len(missing) - len(failed_rows))
 
 
 def _gathered(

@@ -1,5 +1,7 @@
 """The linear classifier: multinomial logistic regression on bank features."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +56,9 @@ def fit_linear(
 ) -> LinearClassifier:
     """Logistic regression with the L2 strength that is best on val.
 
-    Best is the highest top-1; among equals the lowest log-loss, since a small val set has many ties.
+    Best is the lowest log-loss among the strengths whose top-1 is within one standard error of the
+    highest: on a small val set a single image decides the highest, and a strength far too strong may
+    have it, with probabilities that mean nothing.
 
     Args:
         train: features `(N, D)` and class numbers `(N,)`; each class occurs.
@@ -82,13 +86,26 @@ def fit_linear(
             weights = problem.solve(float(l2), weights, tolerance=1e-5)
             solved.append((problem.tried(float(l2), weights, val), weights))
             bar.advance()
-        place = max(range(strengths), key=lambda n: (solved[n][0].val_top1, -solved[n][0].val_nll))
+        place = choose([tried for tried, _ in solved], len(val[1]))
         # The path is walked with loose steps; what is kept is brought to its minimum.
         chosen, weights = solved[place]
         weights = problem.solve(chosen.l2, weights, tolerance=1e-7)
     path = [tried for tried, _ in solved]
     path[place] = problem.tried(chosen.l2, weights, val)
     return LinearClassifier(*problem.folded(weights), chosen.l2, tuple(path))
+
+
+def choose(path: Sequence[Tried], images: int) -> int:
+    """The place in the path that is taken; see `fit_linear`.
+
+    Args:
+        path: what was tried.
+        images: in val. The standard error of a top-1 p of n images is sqrt(p (1 - p) / n).
+    """
+    best = max(tried.val_top1 for tried in path)
+    enough = best - math.sqrt(best * (1 - best) / images)
+    near = [place for place, tried in enumerate(path) if tried.val_top1 >= enough]
+    return min(near, key=lambda place: path[place].val_nll)
 
 
 class _Problem:

@@ -112,6 +112,13 @@ def run_phase(job: Job, phase: Phase) -> Trained:
         progress, exploded = _run_epochs(job, phase)
         if not exploded:
             job.model.set_weights(progress.best_weights)
+            done = len(progress.history)
+            early = "stopped early after" if done < phase.epochs else "ended with"
+            notes.append(
+                f"{phase.name}: {early} epoch {done} of {phase.epochs}; best epoch {progress.best_epoch}"
+                f"{'' if progress.best_epoch else ', the start'}"
+            )
+            say(notes[-1])
             return Trained(history + progress.history, notes, progress.best_epoch)
         job.model.set_weights(start)
         history += [row | {"phase": f"{phase.name} (exploded)"} for row in progress.history]
