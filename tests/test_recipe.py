@@ -83,8 +83,8 @@ def test_an_unknown_key_tells_the_nearest_and_its_file(tmp_path: Path) -> None:
     )
 
 
-def test_a_fault_of_the_command_line_is_called_so() -> None:
-    with pytest.raises(RecipeError, match=r"^command line: seed: -1 is not allowed\. A whole number from 0"):
+def test_a_fault_of_the_command_line_begins_with_its_key() -> None:
+    with pytest.raises(RecipeError, match=r"^seed: -1 is not allowed\. A whole number from 0"):
         load_recipe(None, {"seed": -1})
 
 
