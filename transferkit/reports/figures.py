@@ -132,13 +132,13 @@ def draw_confusion(info: Confusion, target: Target) -> None:
 
 
 def draw_strength_curve(info: StrengthCurve, target: Target) -> None:
-    """Draw top-1 and negative log-likelihood on val by L2 strength as a PNG."""
+    """Draw top-1 and log-loss on val by L2 strength as a PNG."""
     figure = _figure(8.6, 3.0)
     figure.subplots_adjust(left=0.075, right=0.985, top=0.93, bottom=0.17, wspace=0.2)
     # Evenly spaced: the strengths are powers of one base, and 0 has no place on a log axis.
     places = list(range(len(info.l2)))
     step = max(1, math.ceil(len(places) / 5))
-    panels = (("top-1, val", info.val_top1), ("negative log-likelihood, val", info.val_nll))
+    panels = (("top-1, val", info.val_top1), ("log-loss, val", info.val_nll))
     for axes, (name, values) in zip(figure.subplots(1, 2), panels, strict=True):
         _two_lines(axes, places, {"val": values})
         axes.set(ylabel=name, xlabel="L2 strength of the linear classifier")
