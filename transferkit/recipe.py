@@ -40,7 +40,9 @@ def _knob(
 class Recipe:
     """What was asked of a run; `auto` where the plan decides. Checked when made by `from_mapping`."""
 
-    backbone: str = _knob("mobilenet_v2", "Pretrained network; see 'transferkit backbones'.", flag=True)
+    backbone: str = _knob(
+        "mobilenet_v2", "Pretrained feature extractor; see 'transferkit backbones'.", flag=True
+    )
     weights: str = _knob("imagenet", "imagenet, none (random) or a .h5/.weights.h5/.keras file.", flag=True)
     weights_dir: str | None = _knob(None, "Folder that is looked in first for ImageNet weights.", flag=True)
     strategy: str = _knob(AUTO, "How to train; auto decides by the matrix.", choices=STRATEGIES, flag=True)

@@ -174,7 +174,7 @@ def test_the_list_is_a_table_and_as_json_one_document(
     monkeypatch.setenv("TRANSFERKIT_CACHE", str(tmp_path))
     table = CliRunner().invoke(datasets)
     assert table.exit_code == 0
-    assert "hymenoptera  " in table.stdout and "similar/little" in table.stdout
+    assert "hymenoptera  " in table.stdout and "similar-little" in table.stdout
     entries = json.loads(CliRunner().invoke(datasets, ["--json"]).stdout)
     assert [entry["name"] for entry in entries] == [card.name for card in public.cards()]
     assert all(entry["cached"] is None for entry in entries)

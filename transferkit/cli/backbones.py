@@ -19,7 +19,7 @@ EXAMPLE = "\b\nExamples:\n  transferkit backbones\n  transferkit backbones vgg16
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def backbones(name: str | None, as_json: bool) -> None:
-    """List the pretrained networks, or show one layer by layer.
+    """List the backbones, or show one layer by layer.
 
     Parameters and MACs (multiply-adds of one image) are without the ImageNet classifier; the size is
     that of the weights in float32. Accuracies are ImageNet's, as published.

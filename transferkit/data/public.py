@@ -73,8 +73,8 @@ class Card:
 
     @property
     def cell(self) -> str:
-        """The quadrant of the matrix, such as "similar/little"."""
-        return f"{self.similarity}/{self.amount}"
+        """The quadrant of the matrix, such as "similar-little"."""
+        return f"{self.similarity}-{self.amount}"
 
 
 def cards() -> list[Card]:

@@ -28,7 +28,7 @@ class Data:
 class Decision:
     """Why the network was trained the way it was."""
 
-    quadrant: str  # the cell of the matrix in words, such as "similar, little"
+    quadrant: str  # the cell of the matrix, such as "similar-little"
     similarity: str  # "similar" or "different" to ImageNet; other words mark no cell
     amount: str  # "little" or "lots" of data; other words mark no cell
     reasons: tuple[str, ...] = ()
