@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.errors import RecipeError, UsageError, nearest_first, unknown_name
-from transferkit.shipped import shipped
 
 AUTO = "auto"
 STRATEGIES = (AUTO, "linear", "multistage", "finetune-top", "finetune-deep", "full")
@@ -66,9 +65,9 @@ class Recipe:
         32, "Images in a step; halved when memory runs out.", kind=int, low=1, high=65536, flag=True
     )
     resize: str = _knob(
-        "crop",
-        "crop the middle, pad to a square, or stretch.",
-        choices=("crop", "pad", "stretch"),
+        AUTO,
+        "crop the middle, pad to a square, or stretch; auto pads where many images are long.",
+        choices=(AUTO, "crop", "pad", "stretch"),
         flag=True,
     )
     device: str = _knob(AUTO, "auto, cpu, gpu or gpu:N.", flag=True)
@@ -79,16 +78,50 @@ class Recipe:
         flag=True,
     )
     exclude: str | None = _knob(None, "Text or CSV file with the paths to leave out.", flag=True)
+    group_by: str | None = _knob(
+        None, "Manifest column, or regex on paths, of files that must share a split.", flag=True
+    )
+    near_duplicates: str = _knob(
+        "together",
+        "Pictures that look the same share a split, or are taken as strangers.",
+        choices=("together", "ignore"),
+        flag=True,
+    )
+    splits: str | None = _knob(None, "Run (or its content.csv) whose files keep their splits.", flag=True)
     val_fraction: float = _knob(
-        0.15, "Part of each class set aside to choose with.", kind=float, low=0.01, high=0.8
+        0.15, "Part set aside to choose with.", kind=float, low=0.01, high=0.8, flag=True
     )
     test_fraction: float | str = _knob(
         AUTO,
-        "Part of each class set aside to report on; auto is 0.15, or 0 where a val folder is given.",
+        "Part set aside to report on; auto is 0.15, or 0 where val is given.",
         kind=float,
         low=0.0,
         high=0.8,
         auto=True,
+        flag=True,
+    )
+    folds: int = _knob(
+        0,
+        "Cross-validate the linear strategies on so many parts; 0 is none.",
+        kind=int,
+        low=0,
+        high=100,
+        flag=True,
+    )
+    balance: str = _knob(
+        AUTO,
+        "Unequal classes: none, weights in the loss, or a sampler; auto weights them from 3 to 1.",
+        choices=(AUTO, "none", "weights", "sampler"),
+        flag=True,
+    )
+    limit_memory: float | str = _knob(
+        AUTO,
+        "GB that decoded images may take in memory; auto is a quarter of what is free.",
+        kind=float,
+        low=0.0,
+        high=1e6,
+        auto=True,
+        flag=True,
     )
     augment: str = _knob(
         "none",
@@ -156,12 +189,16 @@ class Recipe:
         """This recipe with its files and folders named from the root, so that it holds from anywhere."""
 
         def whole(path: str | None) -> str | None:
-            return str(Path(path).resolve()) if path else None
+            return _absolute(path) if path else None
 
         named = self.weights in ("imagenet", "none")
-        weights = self.weights if named else str(Path(self.weights).resolve())
-        folder, exclude = whole(self.weights_dir), whole(self.exclude)
-        return replace(self, weights=weights, weights_dir=folder, exclude=exclude)
+        return replace(
+            self,
+            weights=self.weights if named else _absolute(self.weights),
+            weights_dir=whole(self.weights_dir),
+            exclude=whole(self.exclude),
+            splits=whole(self.splits),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """All keys and values, in the order they are declared."""
@@ -172,6 +209,10 @@ class Recipe:
         import yaml
 
         return str(yaml.safe_dump(self.as_dict(), sort_keys=False))
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).resolve())
 
 
 KNOBS = {one.name: one for one in fields(Recipe)}
@@ -222,68 +263,3 @@ def _number(value: Any, told: Mapping[str, Any]) -> int | float:
     if isinstance(value, bool) or not whole or not low <= number <= high:
         raise UsageError(f"{value!r} is not allowed. {rule}")
     return int(number) if kind is int else number
-
-
-def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """`("key=value", ...)` as a mapping, values read as YAML.
-
-    Raises:
-        UsageError: one without an equals sign, or whose value is not YAML.
-    """
-    import yaml
-
-    values = {}
-    for setting in settings:
-        key, sign, text = setting.partition("=")
-        if not sign:
-            raise UsageError(f"--set {setting}: key=value is needed, such as epochs=20.")
-        try:
-            values[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UsageError(f"--set {setting}: the value is not YAML; put it in quotes.") from error
-    return values
-
-
-def recipe_names() -> list[str]:
-    """Names of the recipes that come with transferkit."""
-    return sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
-
-
-def recipe_file(name: str) -> Path:
-    """The file of a recipe: a path, or the name of one that comes with transferkit.
-
-    Raises:
-        UnknownName: neither.
-    """
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        if not path.is_file():
-            raise UsageError(f"--recipe {name}: no such file.")
-        return path
-    if name not in recipe_names():
-        raise unknown_name("recipe", name, recipe_names(), "'transferkit recipes' lists all.")
-    return shipped("recipes") / f"{name}.yaml"
-
-
-def read_recipe(name: str) -> dict[str, Any]:
-    """The keys and values of a recipe file, unchecked.
-
-    Raises:
-        RecipeError: it is not YAML, or not a list of keys and values.
-    """
-    import yaml
-
-    path = recipe_file(name)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path}: keys and values are needed, such as 'strategy: linear'.")
-    return values
-
-
-def load_recipe(name: str | None, overrides: Mapping[str, Any]) -> Recipe:
-    """A recipe file (or the defaults) with the command line's values on top."""
-    values = read_recipe(name) if name else {}
-    return Recipe.from_mapping(values, source=name or "recipe").updated(overrides, "")

@@ -1,0 +1,23 @@
+"""The recipe: everything that can be asked of a run, stated once."""
+
+from transferkit.recipe.fields import AUTO, KNOBS, STRATEGIES, Recipe, checked
+from transferkit.recipe.files import (
+    load_recipe,
+    parse_settings,
+    read_recipe,
+    recipe_file,
+    recipe_names,
+)
+
+__all__ = [
+    "AUTO",
+    "KNOBS",
+    "STRATEGIES",
+    "Recipe",
+    "checked",
+    "load_recipe",
+    "parse_settings",
+    "read_recipe",
+    "recipe_file",
+    "recipe_names",
+]
