@@ -37,10 +37,20 @@ def test_lossless_formats_give_their_pixels(tmp_path: Path, suffix: str) -> None
     assert np.array_equal(found, pixels)
 
 
-def test_a_jpeg_gives_its_pixels_but_for_its_losses(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["jpg", "avif"])
+def test_lossy_formats_give_their_pixels_but_for_their_losses(tmp_path: Path, suffix: str) -> None:
+    if suffix == "avif" and "avif" not in features.get_supported():
+        pytest.skip("this Pillow has no AVIF")
     pixels = np.full((SIDE, SIDE, 3), (200, 100, 50), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=95)
-    assert np.abs(decode(tmp_path / "a.jpg", EXACT).astype(int) - pixels).max() <= 3
+    Image.fromarray(pixels).save(tmp_path / f"a.{suffix}", quality=95)
+    assert np.abs(decode(tmp_path / f"a.{suffix}", EXACT).astype(int) - pixels).max() <= 3
+
+
+def test_what_follows_a_jpeg_in_its_file_does_not_matter(tmp_path: Path) -> None:
+    Image.fromarray(noise()).save(tmp_path / "a.jpg")
+    clean = decode(tmp_path / "a.jpg", EXACT)
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes() + b"\0garbage\xff\xd8" * 100)
+    assert np.array_equal(decode(tmp_path / "a.jpg", EXACT), clean)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
@@ -100,17 +110,9 @@ def test_broken_exif_costs_no_image(tmp_path: Path) -> None:
     assert np.array_equal(decode(tmp_path / "a.png", EXACT), pixels)
 
 
-def test_alpha_is_laid_on_the_background(tmp_path: Path) -> None:
-    pixels = np.full((SIDE, SIDE, 4), (0, 0, 0, 255), np.uint8)
-    pixels[:, 8:, 3] = 0
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    found = decode(tmp_path / "a.png", BEIGE)
-    assert plain(found[:, :8]) == [0, 0, 0]
-    assert plain(found[:, 8:]) == [200, 180, 160]
-
-
-def test_half_alpha_mixes_with_the_background(tmp_path: Path) -> None:
-    Image.new("RGBA", (SIDE, SIDE), (100, 100, 100, 51)).save(tmp_path / "a.png")
+@pytest.mark.parametrize(("mode", "colour"), [("RGBA", (100, 100, 100, 51)), ("LA", (100, 51))])
+def test_alpha_mixes_with_the_background(tmp_path: Path, mode: str, colour: tuple[int, ...]) -> None:
+    Image.new(mode, (SIDE, SIDE), colour).save(tmp_path / "a.png")
     # 51/255 = 1/5 of 100 and 4/5 of 200, 180, 160
     assert plain(decode(tmp_path / "a.png", BEIGE)) == [180, 164, 148]
 
@@ -154,34 +156,6 @@ def test_cmyk_becomes_rgb(tmp_path: Path, suffix: str) -> None:
     assert plain(decode(tmp_path / f"a.{suffix}", EXACT)) == [0, 255, 255]
 
 
-def grey_ramp(top: int) -> np.ndarray:
-    return np.repeat(np.linspace(0, top, SIDE)[None].round().astype(np.uint16), SIDE, axis=0)
-
-
-@pytest.mark.parametrize("top", [65535, 4095, 1023, 255])
-def test_deep_grey_is_scaled_by_its_depth(tmp_path: Path, top: int) -> None:
-    Image.fromarray(grey_ramp(top)).save(tmp_path / "a.png")
-    expected = np.linspace(0, 255, SIDE)  # black to white, whatever the bits it was stored with
-    found = decode(tmp_path / "a.png", EXACT)[0, :, 1]
-    assert np.abs(found - expected).max() <= 1
-
-
-@pytest.mark.parametrize(("value", "expected"), [(0.0, 0), (0.5, 128), (1.0, 255), (128.0, 128), (-3.0, 0)])
-def test_floats_are_taken_as_0_to_1_or_as_0_to_255(tmp_path: Path, value: float, expected: int) -> None:
-    Image.fromarray(np.full((SIDE, SIDE), value, np.float32)).save(tmp_path / "a.tiff")
-    assert plain(decode(tmp_path / "a.tiff", EXACT)) == [expected] * 3
-
-
-@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
-def test_a_float_that_is_no_number_is_black_and_spoils_nothing(tmp_path: Path, strange: float) -> None:
-    values = np.ones((SIDE, SIDE), np.float32)
-    values[:, :8] = strange
-    Image.fromarray(values).save(tmp_path / "a.tiff")
-    found = decode(tmp_path / "a.tiff", EXACT)
-    assert plain(found[:, :6]) == [0, 0, 0]
-    assert plain(found[:, 10:]) == [255, 255, 255]
-
-
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
 def test_a_single_pixel_fills_the_image(tmp_path: Path, resize: str) -> None:
     Image.new("RGB", (1, 1), (10, 20, 30)).save(tmp_path / "a.png")
@@ -190,7 +164,7 @@ def test_a_single_pixel_fills_the_image(tmp_path: Path, resize: str) -> None:
     assert plain(found) == [10, 20, 30]
 
 
-@pytest.mark.parametrize("size", [(2000, 10), (10, 2000)])
+@pytest.mark.parametrize("size", [(20_000, 10), (10, 20_000)])
 @pytest.mark.parametrize("resize", ["crop", "stretch"])
 def test_a_ribbon_fills_the_image(tmp_path: Path, size: tuple[int, int], resize: str) -> None:
     Image.new("RGB", size, (10, 20, 30)).save(tmp_path / "a.png")

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from transferkit.data.depth import is_deep_colour, read_deep_colour, to_8_bit
 from transferkit.errors import UnreadableImage
 
 # Part of the key of every feature bank: raise it when a change here changes pixels.
-POLICY_VERSION = 1
+POLICY_VERSION = 2
 # Evaluation crop of the ImageNet networks: short side to 256 for an input of 224.
 CROP_RATIO = 256 / 224
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses, as a decompression bomb
@@ -61,7 +62,9 @@ def decode(path: Path, policy: DecodePolicy) -> np.ndarray:
             _check_size(image)
             side = math.ceil(policy.size_px * CROP_RATIO)
             image.draft("RGB", (side, side))  # JPEG only: decodes at 1/2, 1/4 or 1/8 where enough
-            return np.asarray(_fit(_to_rgb(_upright(image), policy.background), policy))
+            deep = is_deep_colour(image)
+            picture = read_deep_colour(image, path, upright) if deep else upright(image)
+            return np.asarray(_fit(to_rgb(picture, policy.background), policy))
     except Exception as error:  # Pillow and its plug-ins raise many kinds for broken files
         raise UnreadableImage(str(path), _reason(error)) from error
 
@@ -77,7 +80,7 @@ def _check_size(image: Any) -> None:
         raise ValueError(f"{width}x{height} pixels are more than the limit of {MAX_PIXELS:,}")
 
 
-def _upright(image: Any) -> Any:
+def upright(image: Any) -> Any:
     """The image turned as its EXIF says; as it is where the EXIF is broken, which costs no pixel."""
     from PIL import ImageOps
 
@@ -88,13 +91,14 @@ def _upright(image: Any) -> Any:
         return image
 
 
-def _to_rgb(image: Any, background: tuple[int, int, int]) -> Any:
+def to_rgb(image: Any, background: tuple[int, int, int]) -> Any:
+    """A loaded image as 8-bit RGB, transparency laid on a colour (RGB 0..255)."""
     from PIL import Image
 
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+        image = _grey(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layer = image.convert("RGBA")
         ground = Image.new("RGBA", layer.size, (*background, 255))
@@ -102,20 +106,16 @@ def _to_rgb(image: Any, background: tuple[int, int, int]) -> Any:
     return image.convert("RGB")
 
 
-def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Deep grey values `(H, W)` as 0..255.
+def _grey(image: Any) -> Any:
+    """A deep grey picture with 8 bits, its transparent value (PNG) as alpha."""
+    from PIL import Image
 
-    The full scale is that of the smallest common depth (8, 10, 12, 14, 16, 32 bit) that holds the
-    largest value, so a 12-bit camera picture in a 16-bit file does not turn out near black. Floats
-    up to 1 have full scale 1. What is not a finite number counts as 0.
-    """
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    top = float(values.max(initial=0))
-    if values.dtype.kind == "f" and top <= 1.0:
-        scale = 1.0
-    else:
-        scale = next(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 32, 128) if top <= 2.0**bits - 1)
-    return np.clip(np.rint(values.astype(np.float64) * (255 / scale)), 0, 255).astype(np.uint8)
+    values = np.asarray(image)
+    grey = Image.fromarray(to_8_bit(values))
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey.putalpha(Image.fromarray(255 * (values != transparent).astype(np.uint8)))
+    return grey
 
 
 def _fit(image: Any, policy: DecodePolicy) -> Any:
