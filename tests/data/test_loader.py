@@ -116,6 +116,15 @@ def test_light_augmentation_mirrors_and_shifts_by_an_eighth_at_most() -> None:
         assert any(np.array_equal(image, move) for one in moves for move in (one, one[:, ::-1]))
 
 
+def test_an_image_that_comes_again_is_augmented_anew() -> None:
+    (found,) = batches(np.repeat([3, 5], 8), 16, augment="light")
+    first, again = (found[0][:8], found[0][8:])
+    assert len({image.tobytes() for image in first}) > 4
+    assert len({image.tobytes() for image in again}) > 4
+    (once,) = batches(np.array([3]), augment="light")
+    assert np.array_equal(first[0], once[0][0])
+
+
 def test_augmented_values_stay_in_range() -> None:
     found = np.stack(list(light().values()))
     assert found.dtype == np.float32
@@ -140,3 +149,23 @@ def test_images_are_decoded_where_none_are_kept(tmp_path: Path) -> None:
 def test_kept_images_are_not_decoded_again() -> None:
     source = ImageSource([Path("not there")] * ROWS, DecodePolicy(size_px=SIDE), kept=Kept())
     assert np.array_equal(source.take(np.array([4, 2])), PIXELS[[4, 2]])
+
+
+def test_labels_of_several_classes_come_as_they_are() -> None:
+    shares = np.random.default_rng(0).random((ROWS, 3))
+    found = list(epoch_batches(Kept(), shares, np.array([7, 0, 3]), batch_size=2))
+    assert [y.dtype.name for _, y in found] == ["float32", "float32"]
+    assert np.allclose(np.concatenate([y.numpy() for _, y in found]), shares[[7, 0, 3]])
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_weights_of_classes_become_weights_of_images(soft: bool) -> None:
+    weights, numbers = np.array([0.5, 2.0, 5.0]), np.arange(ROWS) % 3
+    labels = 0.8 * np.eye(3)[numbers] + 0.2 * np.eye(3)[0] if soft else numbers
+    order = np.array([7, 0, 3, 10, 2])
+    found = epoch_batches(Kept(), labels, order, batch_size=2, augment="light", weights=weights)
+    own = weights[numbers[order]]
+    assert int(found.cardinality()) == 3
+    assert found.element_spec[2].shape.as_list() == [None]
+    given = np.concatenate([w.numpy() for _, _, w in found])
+    assert np.allclose(given, 0.8 * own + 0.2 * 0.5 if soft else own)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -34,6 +35,18 @@ def test_the_model_gives_the_probabilities_of_the_classifier_on_several_stages()
     ]
     expected = softmax(np.concatenate(parts, 1) @ head.kernel + head.bias)
     assert np.allclose(model.predict_on_batch(IMAGES), expected, atol=1e-5)
+
+
+def test_each_class_has_its_own_probability_where_an_image_may_have_several(tmp_path: Path):
+    network = toy_network()
+    head = replace(fitted(16), activation="sigmoid")
+    model = classifier(network, find_stages(network)[-1:], head, 3)
+    model.save(tmp_path / "model.keras")
+    features = keras.Model(network.input, network.output).predict_on_batch(IMAGES).mean((1, 2))
+    expected = 1 / (1 + np.exp(-(features @ head.kernel + head.bias)))
+    found = keras.models.load_model(tmp_path / "model.keras").predict_on_batch(IMAGES)
+    assert np.allclose(found, expected, atol=1e-5)
+    assert np.allclose(head.probabilities(features), expected, atol=1e-6)
 
 
 def test_the_saved_model_needs_nothing_of_ours(tmp_path: Path):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from transferkit.data.balance import sample_weights
 from transferkit.data.decode import DecodePolicy, decode_batch
 
 
@@ -57,43 +58,73 @@ def epoch_batches(
     augment: str = "none",
     seed: int = 0,
     epoch: int = 0,
+    weights: np.ndarray | None = None,
 ) -> Any:
-    """One epoch as a tf.data.Dataset of (inputs float32, class numbers).
+    """One epoch as a tf.data.Dataset of (inputs float32, labels), or of these and images' weights.
 
     Args:
         source: gives inputs by row.
-        labels: int `(N,)`, class number of each row of the index.
-        order: rows of this epoch.
+        labels: of each row of the index, class numbers `(N,)` (given as int32) or shares `(N, C)`
+            (given as float32).
+        order: rows of this epoch; one may come several times.
         batch_size: the last batch may be smaller.
         augment: `none`, or `light`: mirror, and shift by up to an eighth; drawn for each image from
-            (seed, epoch, row), so that threads do not matter.
+            (seed, epoch, row, how often it came before), so that threads do not matter.
         seed: of the augmentation.
         epoch: likewise.
+        weights: of the classes `(C,)`; an image's own is found from the labels as they leave here.
     """
     import tensorflow as tf
 
     shape = source.take(order[:1]).shape[1:]
+    kind = tf.int32 if labels.ndim == 1 else tf.float32
+    keys = order + len(labels) * _times_before(order)
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            yield source.take(rows), labels[rows].astype(np.int32), rows.astype(np.int32)
+            yield (
+                source.take(rows),
+                labels[rows].astype(kind.as_numpy_dtype),
+                keys[start : start + batch_size],
+            )
 
     signature = (
         tf.TensorSpec((None, *shape), tf.float32),
-        tf.TensorSpec((None,), tf.int32),
-        tf.TensorSpec((None,), tf.int32),
+        tf.TensorSpec((None, *labels.shape[1:]), kind),
+        tf.TensorSpec((None,), tf.int64),
     )
     batches = tf.data.Dataset.from_generator(generate, output_signature=signature)
     if augment == "light":
-        batches = batches.map(lambda x, y, rows: (_light(x, rows, seed, epoch), y, rows))
+        batches = batches.map(lambda x, y, keys: (_light(x, keys, seed, epoch), y, keys))
     steps = -(-len(order) // batch_size)
-    pairs = batches.map(lambda x, y, rows: (x, y)).apply(tf.data.experimental.assert_cardinality(steps))
-    return pairs.prefetch(2)
+    pairs = batches.map(lambda x, y, keys: (x, y))
+    if weights is not None:
+        pairs = pairs.map(lambda x, y: (x, y, _weights_of(y, weights)))
+    return pairs.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 
 
-def _light(images: Any, rows: Any, seed: int, epoch: int) -> Any:
-    """Each image mirrored with probability 1/2 and shifted by up to 1/8 of its side."""
+def _times_before(order: np.ndarray) -> np.ndarray:
+    """How often the row at each place of an order came before, int64."""
+    places = np.argsort(order, kind="stable")
+    _, first, counts = np.unique(order[places], return_index=True, return_counts=True)
+    times = np.empty(len(order), np.int64)
+    times[places] = np.arange(len(order)) - np.repeat(first, counts)
+    return times
+
+
+def _weights_of(labels: Any, weights: np.ndarray) -> Any:
+    """float32 `(batch,)`, by `sample_weights`."""
+    import tensorflow as tf
+
+    def found(targets: np.ndarray) -> np.ndarray:
+        return sample_weights(targets, weights).astype(np.float32)
+
+    return tf.ensure_shape(tf.numpy_function(found, [labels], tf.float32), (None,))
+
+
+def _light(images: Any, keys: Any, seed: int, epoch: int) -> Any:
+    """Each image mirrored with probability 1/2 and shifted by up to 1/8 of its side, drawn by its key."""
     import tensorflow as tf
 
     side = images.shape[1]
@@ -102,10 +133,10 @@ def _light(images: Any, rows: Any, seed: int, epoch: int) -> Any:
     padded = tf.pad(images, [[0, 0], [margin, margin], [margin, margin], [0, 0]], "REFLECT")
 
     def one(pair: tuple[Any, Any]) -> Any:
-        image, row = pair
+        image, key = pair
         # One number for each draw of each epoch, so that no draw repeats another's.
-        draws = [tf.stack([tf.cast(row, tf.int64), base + which]) for which in (0, 1)]
+        draws = [tf.stack([key, base + which]) for which in (0, 1)]
         cropped = tf.image.stateless_random_crop(image, (side, side, 3), draws[0])
         return tf.image.stateless_random_flip_left_right(cropped, draws[1])
 
-    return tf.map_fn(one, (padded, rows), fn_output_signature=images.dtype)
+    return tf.map_fn(one, (padded, keys), fn_output_signature=images.dtype)

@@ -25,7 +25,7 @@ def classifier(network: Any, stages: Sequence[Stage], fitted: LinearClassifier, 
     Args:
         network: the backbone.
         stages: whose pooled features the head sees, in the order it was fitted on.
-        fitted: the classifier that is written into the head.
+        fitted: the classifier that is written into the head; its activation is the model's last.
         classes: C.
     """
     import keras
@@ -40,7 +40,8 @@ def classifier(network: Any, stages: Sequence[Stage], fitted: LinearClassifier, 
     if len(pools) > 1:
         joined = keras.layers.Concatenate(dtype="float32", name="features")(pools)
     dense = keras.layers.Dense(classes, dtype="float32", name="logits")
-    outputs = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(dense(joined))
+    last = keras.layers.Activation(fitted.activation, dtype="float32", name="probabilities")
+    outputs = last(dense(joined))
     dense.set_weights([fitted.kernel, fitted.bias])
     return keras.Model(network.input, outputs, name=f"{network.name}_classifier")
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from transferkit.data.balance import balanced_order, class_counts, class_weights, sample_weights
 from transferkit.data.loader import Source, epoch_batches, epoch_order
+from transferkit.evaluation.multilabel import mean_average_precision
 from transferkit.progress import say, task
 from transferkit.strategies import Phase
 from transferkit.training.bank import predict
 from transferkit.training.device import is_out_of_memory, too_large
-from transferkit.training.linear import softmax
+from transferkit.training.linear import activate
 from transferkit.training.model import weights_of
 
 # A loss this many times its first value counts as an explosion.
@@ -27,11 +29,16 @@ class Job:
 
     Attributes:
         model: inputs of `source` to logits; made by `model.tail`.
-        source: inputs by row of the index; `labels` their class numbers.
+        source: inputs by row of the index.
+        labels: class numbers `(N,)`; or a matrix `(N, C)` of 0 and 1 where images may have several
+            classes: the loss is the binary cross-entropy then, a mean over the classes.
         train: rows that train; `val`: rows that judge.
         augment: see `data.loader`.
         smoothing: weight of the past in the smoothed val loss.
         jit: whether steps are compiled.
+        weights: of the classes `(C,)`. A step's loss is the sum of weight times loss over the number of
+            images, not over the sum of weights, so they need a mean of 1 over train.
+        sampler: an epoch draws all classes equally often instead; weights then judge val only.
     """
 
     model: Any
@@ -45,6 +52,13 @@ class Job:
     weight_decay: float
     smoothing: float
     jit: bool
+    weights: np.ndarray | None = None
+    sampler: bool = False
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image may have several classes."""
+        return self.labels.ndim == 2
 
 
 @dataclass
@@ -86,17 +100,35 @@ def rate_at(phase: Phase, epoch: int) -> float:
 
 
 def measure(job: Job, rows: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Probabilities, mean log-loss and top-1 of the model on some rows of the index."""
+    """Probabilities, mean loss and top-1 (mAP where images may have several classes) of some rows.
+
+    Where classes are weighted or drawn equally often the loss is a weighted mean, so that early stopping
+    wants of val what training wants of train. Top-1 and mAP are never weighted.
+    """
     parts = []
     for start in range(0, len(rows), job.batch_size):
         inputs = job.source.take(rows[start : start + job.batch_size])
         parts.append(predict(job.model, inputs, job.batch_size).astype(np.float64))
-    logits = np.concatenate(parts)
-    labels = job.labels[rows]
+    logits, labels = np.concatenate(parts), job.labels[rows]
+    weights = _judging_weights(job, labels, logits.shape[1])
     with np.errstate(invalid="ignore"):  # logits of an exploded model give a loss that is not finite
-        log_sum = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1)
-        loss = float(np.mean(log_sum - logits[np.arange(len(labels)), labels]))
-        return softmax(logits), loss, float(np.mean(logits.argmax(1) == labels))
+        probabilities = activate(logits, "sigmoid" if job.multilabel else "softmax")
+        if job.multilabel:
+            each = np.mean(np.logaddexp(0, logits) - labels * logits, axis=1)
+            reached = mean_average_precision(probabilities, labels)
+        else:
+            log_sum = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1)
+            each = log_sum - logits[np.arange(len(labels)), labels]
+            reached = float(np.mean(logits.argmax(1) == labels))
+        return probabilities, float(np.average(each, weights=weights)), reached
+
+
+def _judging_weights(job: Job, labels: np.ndarray, classes: int) -> np.ndarray | None:
+    """Weights of images with these labels; None where nothing is balanced."""
+    weights = job.weights
+    if weights is None and job.sampler:
+        weights = class_weights(class_counts(job.labels[job.train], classes))
+    return None if weights is None else sample_weights(labels, weights)
 
 
 def run_phase(job: Job, phase: Phase) -> Trained:
@@ -133,7 +165,7 @@ def run_phase(job: Job, phase: Phase) -> Trained:
 def _run_epochs(job: Job, phase: Phase) -> tuple[Progress, str]:
     """Where the phase stands at its end, and what exploded, if something did."""
     found, first_loss, _ = measure(job, job.val)
-    chance = math.log(found.shape[1])
+    chance = math.log(2 if job.multilabel else found.shape[1])
     progress = Progress(weights_of(job.model), best=first_loss, smoothed=first_loss)
     _compile(job, phase)
     steps = math.ceil(len(job.train) / job.batch_size)
@@ -141,16 +173,19 @@ def _run_epochs(job: Job, phase: Phase) -> tuple[Progress, str]:
         for epoch in range(phase.epochs):
             started = time.perf_counter()
             job, logs = _fit_epoch(job, phase, epoch, bar)
-            _, val_loss, val_top1 = measure(job, job.val)
-            row = {"phase": phase.name, "epoch": epoch + 1, "loss": logs["loss"]}
-            row |= {"val_loss": val_loss, "top1": logs["top1"], "val_top1": val_top1}
+            _, val_loss, reached = measure(job, job.val)
+            row = {"phase": phase.name, "epoch": epoch + 1, "loss": logs["loss"], "val_loss": val_loss}
+            # Top-1 does not exist where an image may have several classes.
+            row |= {"top1": logs.get("top1"), "val_top1": None if job.multilabel else reached}
+            row |= {"val_map": reached} if job.multilabel else {}
             row |= {
                 "learning_rate": rate_at(phase, epoch),
                 "seconds": time.perf_counter() - started,
             }
             progress.history.append(row)
+            name = "mAP" if job.multilabel else "top-1"
             bar.note(
-                f"epoch {epoch + 1} loss {logs['loss']:.3f} val loss {val_loss:.3f} val top-1 {val_top1:.3f}"
+                f"epoch {epoch + 1} loss {logs['loss']:.3f} val loss {val_loss:.3f} val {name} {reached:.3f}"
             )
             if exploded := _explosion(row, first_loss, chance):
                 return progress, exploded
@@ -163,10 +198,13 @@ def _compile(job: Job, phase: Phase) -> None:
     """The one place that compiles: Keras ignores a change of `trainable` until then."""
     import keras
 
+    losses = keras.losses
+    loss = losses.BinaryCrossentropy if job.multilabel else losses.SparseCategoricalCrossentropy
     job.model.compile(
         optimizer=keras.optimizers.AdamW(phase.learning_rate, weight_decay=job.weight_decay),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="top1")],
+        # Keras 3.15 divides the weighted sum by the images of the batch (`losses.loss.reduce_values`).
+        loss=loss(from_logits=True),
+        metrics=[] if job.multilabel else [keras.metrics.SparseCategoricalAccuracy(name="top1")],
         jit_compile=job.jit,
     )
 
@@ -200,14 +238,17 @@ def _after_batch(model: Any, bar: Any, batch: int, logs: dict[str, Any]) -> None
 
 
 def _batches(job: Job, epoch: int) -> Any:
+    rows, labels, seed = job.train, job.labels, job.seed
     return epoch_batches(
         job.source,
-        job.labels,
-        epoch_order(job.train, job.seed, epoch),
+        labels,
+        balanced_order(rows, labels, seed, epoch) if job.sampler else epoch_order(rows, seed, epoch),
         batch_size=job.batch_size,
         augment=job.augment,
-        seed=job.seed,
+        seed=seed,
         epoch=epoch,
+        # What is drawn equally often and weighted too would be balanced twice.
+        weights=None if job.sampler else job.weights,
     )
 
 
