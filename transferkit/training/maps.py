@@ -21,7 +21,8 @@ class MapBank:
     """Activations at one cut.
 
     Attributes:
-        maps: memory-mapped `(M, H, W, channels)`, float32, or uint8 images at freeze depth 0.
+        maps: `(M, H, W, channels)`, in memory or mapped from disk; float32, or uint8
+            images at freeze depth 0.
         rows: int `(N,)`: the map of each row of the index.
     """
 
@@ -33,37 +34,57 @@ class MapBank:
         return np.asarray(self.maps[self.rows[rows]], dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What whole activations may take: `disk_gb` (and never over half of what is free), `memory` bytes."""
+
+    disk_gb: float
+    memory: int
+
+
 def map_bank(
-    extractor: Extractor, index: Index, freeze_depth: int, limit_gb: float, watch: Stopwatch
+    extractor: Extractor, index: Index, freeze_depth: int, limits: Limits, watch: Stopwatch
 ) -> MapBank | None:
-    """Activations of every image at the cut behind `freeze_depth` stages; None if over the limit.
+    """Activations of every image at the cut behind `freeze_depth` stages.
+
+    They are kept on disk while they fit there, and in memory too while they fit there: an epoch then
+    reads nothing. None if they fit nowhere.
 
     Args:
         extractor: its network and decode policy.
         index: readable images only.
         freeze_depth: 0 keeps the decoded images themselves.
-        limit_gb: of disk; also never more than half of what is free.
+        limits: of disk and memory.
         watch: gets the seconds of decoding and of the bank.
     """
     shas = list(index.files["sha256"])
     unique = sorted(first_rows(shas), key=lambda row: shas[row])
     shape, dtype = _map_shape(extractor, freeze_depth)
     size = len(unique) * int(np.prod(shape)) * np.dtype(dtype).itemsize
+    place = {shas[row]: i for i, row in enumerate(unique)}
+    rows = np.array([place[sha] for sha in shas])
     folder = extractor.cache / "maps"
     folder.mkdir(parents=True, exist_ok=True)
-    if size > min(limit_gb * 1e9, shutil.disk_usage(folder).free / 2):
-        say(f"bank: {size / 1e9:.1f} GB of activations are over the limit; computed anew each epoch")
-        return None
+    if size > min(limits.disk_gb * 1e9, shutil.disk_usage(folder).free / 2):
+        if size > limits.memory:
+            say(f"bank: {size / 1e9:.1f} GB of activations are over the limit; computed anew each epoch")
+            return None
+        maps = np.empty((len(unique), *shape), dtype)
+        _fill(maps, extractor, index, unique, freeze_depth, watch)
+        return MapBank(maps, rows)
     digest = hashlib.sha256("".join(shas[row] for row in unique).encode()).hexdigest()[:16]
     target = folder / f"{extractor.key}-{freeze_depth}-{digest}.npy"
-    maps = _kept(target)
-    if maps is None:
-        _make_room(folder, size, limit_gb)
+    kept = _kept(target)
+    if kept is None:
+        _make_room(folder, size, limits.disk_gb)
         _write_maps(extractor, index, unique, target, freeze_depth, watch)
-        maps = np.load(target, mmap_mode="r")
+        kept = np.load(target, mmap_mode="r")
     os.utime(target)
-    place = {shas[row]: i for i, row in enumerate(unique)}
-    return MapBank(maps, np.array([place[sha] for sha in shas]))
+    if size <= limits.memory:
+        kept = np.array(kept)
+    else:
+        say(f"bank: {size / 1e9:.1f} GB of activations are read from disk, not kept in memory")
+    return MapBank(kept, rows)
 
 
 def _kept(target: Path) -> np.ndarray | None:
@@ -103,23 +124,35 @@ def _write_maps(
     freeze_depth: int,
     watch: Stopwatch,
 ) -> None:
-    import keras
-
     shape, dtype = _map_shape(extractor, freeze_depth)
-    stem = None
-    if freeze_depth:
-        cut = output_of(extractor.network, extractor.stages[freeze_depth - 1].cut)
-        stem = keras.Model(extractor.network.input, cut)
     aside = target.with_suffix(f".{os.getpid()}.writing")
     maps = np.lib.format.open_memmap(aside, "w+", dtype, (len(rows), *shape))
     try:
-        for chunk in decoded(extractor, index, rows, watch, "activations"):
-            if chunk.failed:
-                raise DataError(f"files changed while they were used: {list(chunk.failed.values())}")
-            with watch.part("bank"):
-                images = chunk.images
-                maps[chunk.rows] = predict(stem, images, extractor.batch_size) if stem else images
+        _fill(maps, extractor, index, rows, freeze_depth, watch)
         maps.flush()
         aside.rename(target)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _fill(
+    maps: np.ndarray,
+    extractor: Extractor,
+    index: Index,
+    rows: list[int],
+    freeze_depth: int,
+    watch: Stopwatch,
+) -> None:
+    """Compute the activations of some rows of the index into `maps`."""
+    import keras
+
+    stem = None
+    if freeze_depth:
+        cut = output_of(extractor.network, extractor.stages[freeze_depth - 1].cut)
+        stem = keras.Model(extractor.network.input, cut)
+    for chunk in decoded(extractor, index, rows, watch, "activations"):
+        if chunk.failed:
+            raise DataError(f"files changed while they were used: {list(chunk.failed.values())}")
+        with watch.part("bank"):
+            images = chunk.images
+            maps[chunk.rows] = predict(stem, images, extractor.batch_size) if stem else images
