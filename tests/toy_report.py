@@ -1,9 +1,13 @@
-"""A small report with made-up numbers, for the tests of everything that makes or reads one."""
+"""Small reports with made-up numbers, for the tests of everything that makes or reads one."""
 
 import numpy as np
 
+from transferkit.evaluation.crossval import summarise
 from transferkit.evaluation.metrics import evaluate
+from transferkit.evaluation.multilabel import evaluate_multilabel
 from transferkit.evaluation.report import Data, Decision, Report
+
+PAIRS = ("train & val", "train & test", "val & test")
 
 
 def make_report(*, labels=None, predicted=None, classes=10, splits=("val", "test"), **changes):
@@ -22,11 +26,43 @@ def make_report(*, labels=None, predicted=None, classes=10, splits=("val", "test
     return Report(**{**_fields(names, counts), "splits": dict.fromkeys(splits, found), **changes})
 
 
+def make_multilabel_report(*, targets=None, splits=("val", "test"), **changes):
+    """A report on images that may have several of three classes, or none; `changes` as above.
+
+    The probabilities are 0.9 where row and column numbers are equal modulo 3, else 0.2; at the
+    threshold 0.35 these are the classes that are predicted.
+    """
+    targets = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]] if targets is None else targets)
+    names = changes.get("class_names", ("sea", "sky", "snow"))
+    hits = np.arange(len(targets))[:, None] % 3 == np.arange(targets.shape[1]) % 3
+    found = evaluate_multilabel(np.where(hits, 0.9, 0.2), targets, names, threshold=0.35)
+    counts = {split: dict.fromkeys(names, 3) for split in ("train", *splits)}
+    fields = _fields(names, counts) | {
+        "measure": "map",
+        "data": Data(
+            name="views", classes=len(names), counts=counts, images=dict.fromkeys(("train", *splits), 4)
+        ),
+        "history": tuple(
+            dict(phase="thaw", epoch=epoch, loss=1.0, val_loss=1.5, top1=None, val_top1=None, val_map=score)
+            for epoch, score in ((0, 0.4), (1, 0.5), (2, 0.625))
+        ),
+        "linear_path": tuple(dict(l2=10.0**i, val_map=0.5 + i / 10, val_nll=1.0) for i in range(-3, 3)),
+        "cross_validation": {"linear": summarise([0.5, 0.6, 0.7], 12, "map")},
+    }
+    return Report(**{**fields, "splits": dict.fromkeys(splits, found), **changes})
+
+
 def _fields(names, counts):
     epochs = (("head", 1), ("head", 2), ("thaw", 1))
     return dict(
         title="toys",
-        data=Data(name="toys", classes=len(names), counts=counts),
+        data=Data(
+            name="toys",
+            classes=len(names),
+            counts=counts,
+            intersections={what: dict.fromkeys(PAIRS, 0) for what in ("path", "content")},
+            findings={"dark": 2, "leak": 1},
+        ),
         class_names=names,
         backbone="mobilenet",
         strategy="finetune-top",
@@ -37,8 +73,8 @@ def _fields(names, counts):
             reasons=("500 images a class are lots",),
             phases=({"name": "head", "features": ("stage4", "stage5"), "learning_rate": 0.001},),
         ),
-        linear_top1={"val": 0.5, "test": 0.55},
-        majority_top1={"val": 0.2, "test": 0.25},
+        linear_score={"val": 0.5, "test": 0.55},
+        baseline_score={"val": 0.2, "test": 0.25},
         kept="fine-tuned",
         kept_reason="it is better on val.",
         history=tuple(

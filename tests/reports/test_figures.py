@@ -14,8 +14,9 @@ def test_epochs_are_numbered_across_phases():
     info = figures.learning_curve(make_report())
     assert info.epochs == [1, 2, 3]
     assert info.phases == [("head", 1), ("thaw", 3)]
-    assert info.val_top1 == [0.5, 0.6, 0.7]
-    assert info.linear_val_top1 == 0.5
+    assert info.val_score == [0.5, 0.6, 0.7]
+    assert info.score == [0.9, 0.9, 0.9]
+    assert (info.linear_val_score, info.measure) == (0.5, "top-1")
 
 
 def test_what_was_not_measured_is_nan():
@@ -35,7 +36,8 @@ def test_strengths_are_sorted():
     path = tuple({"l2": l2, "val_top1": l2 / 10, "val_nll": 1.0} for l2 in (1.0, 0.0, 0.1))
     info = figures.strength_curve(make_report(linear_path=path))
     assert info.l2 == [0.0, 0.1, 1.0]
-    assert info.val_top1 == [0.0, 0.01, 0.1]
+    assert info.val_score == [0.0, 0.01, 0.1]
+    assert (info.measure, info.loss) == ("top-1", "log-loss")
 
 
 def test_names_are_shown_on_one_short_line_or_as_a_number():
@@ -68,7 +70,7 @@ def test_curves_are_drawn(tmp_path):
 
 def test_one_epoch_without_val_and_a_phase_of_a_long_name_are_drawn(tmp_path):
     history = ({"phase": "$x_" * 99, "loss": 1.0, "top1": 0.5, "val_loss": math.nan},)
-    info = figures.learning_curve(make_report(history=history, linear_top1={}))
+    info = figures.learning_curve(make_report(history=history, linear_score={}))
     figures.draw_learning_curve(info, tmp_path / "curve.png")
     assert dark_share(tmp_path / "curve.png") > 0.01
 

@@ -1,9 +1,11 @@
 import re
+from dataclasses import replace
 
 import pytest
 
 from tests.toy_report import make_report
-from transferkit.evaluation.report import Data, Decision
+from transferkit.evaluation.crossval import summarise
+from transferkit.evaluation.report import Decision
 from transferkit.reports import markdown
 from transferkit.reports.tables import name, table, text
 
@@ -33,11 +35,78 @@ def test_the_model_stands_beside_the_majority_class_and_the_linear_classifier():
     page = markdown.render(make_report(labels=[0, 1], predicted=[0, 0], classes=2))
     assert (
         "|  | val | test |\n| --- | ---: | ---: |\n"
-        "| always the most frequent class | 20.0 % | 25.0 % |\n"
-        "| linear classifier | 50.0 % | 55.0 % |\n"
-        "| **this model** | 50.0 % | 50.0 % |\n"
+        "| top-1 of always the most frequent class | 20.0 % | 25.0 % |\n"
+        "| top-1 of the linear classifier | 50.0 % | 55.0 % |\n"
+        "| **top-1 of this model** | 50.0 % | 50.0 % |\n"
     ) in page
     assert "Kept: the fine-tuned model: it is better on val." in page
+
+
+def test_balanced_accuracy_stands_beside_top1():
+    # class 0 is right in 8 of 8 images, class 1 in none of 2: top-1 0.8, balanced accuracy 1/2
+    page = markdown.render(make_report(labels=[0] * 8 + [1] * 2, predicted=[0] * 10, classes=2))
+    assert "| **top-1 of this model** | 80.0 % | 80.0 % |" in page
+    assert "| balanced accuracy of this model | 0.500 | 0.500 |" in page
+
+
+def test_cross_validation_shows_every_fold_after_the_comparison():
+    # standard deviation 0.1, t of 2 degrees of freedom 4.302653: 70.0 -+ 24.8
+    page = markdown.render(make_report(cross_validation={"linear": summarise([0.6, 0.7, 0.8], 90)}))
+    assert (
+        "| classifier | mean | 95 % interval | each fold, % | images |\n"
+        "| --- | ---: | ---: | ---: | ---: |\n"
+        "| linear, top-1 | 70.0 % | 45.2 to 94.8 % | 60.0, 70.0, 80.0 | 90 |\n"
+    ) in page
+    assert "Nothing was chosen by it." in page
+    assert page.index("Kept:") < page.index("## Cross-validation") < page.index("## Why it was")
+    assert "ross-validation" not in markdown.render(make_report())
+
+
+def balanced(weights, method="weights", told=()):
+    balance = {"method": method, "ratio": 9.0, "weights": weights, "reason": "Nine to one is a lot."}
+    decision = replace(make_report().decision, balance=balance, reasons=told)
+    return markdown.render(make_report(decision=decision))
+
+
+def test_weights_of_classes_stand_heaviest_first_with_their_reason():
+    page = balanced({"an|t": 0.5, "bee": 4.5})
+    assert (
+        "Nine to one is a lot. So that all classes count alike, an image weighs by its class.\n\n"
+        "| class | weight of an image in the loss |\n| --- | ---: |\n| bee | 4.500 |\n| an\\|t | 0.500 |\n"
+    ) in page
+    assert page.index("## Why it was") < page.index("Nine to one") < page.index("## Class by class")
+
+
+def test_the_reason_of_the_balance_is_told_once():
+    for weights, method in (({}, "none"), ({"bee": 4.5}, "weights")):
+        assert balanced(weights, method).count("Nine to one is a lot") == 1
+        assert balanced(weights, method, told=("Nine to one is a lot.",)).count("Nine to one is a lot") == 1
+
+
+def test_a_sampler_says_whom_the_weights_are_for():
+    assert "Fine-tuning draws all classes equally often. The linear classifier, " in balanced(
+        {"bee": 4.5}, "sampler"
+    )
+
+
+def test_classes_that_are_not_weighted_have_no_table():
+    assert "weight of an image" not in balanced({}, "none")
+    assert "weight of an image" not in markdown.render(make_report())
+
+
+def test_the_thirty_heaviest_of_many_weights_are_shown():
+    page = balanced({f"class {i}": float(i) for i in range(50)})
+    assert "The other 20 classes weigh no more than these." in page
+    assert "| class 20 | 20.000 |" in page
+    assert "| class 19 | 19.000 |" not in page
+    assert "weigh no more" not in balanced({f"class {i}": 1.0 for i in range(30)})
+
+
+def test_splits_that_share_something_are_told_on_top():
+    report = make_report()
+    leaking = replace(report, data=replace(report.data, intersections={"content": {"train & val": 2}}))
+    page = markdown.render(leaking)
+    assert page.index("> Note: SPLITS ARE NOT APART") < page.index("| **top-1 of this model**")
 
 
 def test_the_cell_of_this_data_set_is_marked_in_the_matrix():
@@ -76,15 +145,6 @@ def test_a_run_without_epochs_or_penalties_has_the_matrix_alone(tmp_path):
 def test_the_page_may_be_written_again(tmp_path, folder_twice):
     for _ in range(1 + folder_twice):
         markdown.write(make_report(), tmp_path)
-
-
-def test_twenty_excluded_files_are_listed_and_the_rest_counted():
-    files = tuple((f"{i}.jpg", "empty file") for i in range(23))
-    data = Data(name="toys", classes=2, counts={"train": {"class 0": 3}}, excluded=files)
-    page = markdown.render(make_report(data=data, classes=2))
-    assert "| 19.jpg | empty file |" in page
-    assert "| 20.jpg |" not in page
-    assert "and 3 more: `excluded.csv`" in page
 
 
 def test_a_hundred_classes_keep_the_page_short():

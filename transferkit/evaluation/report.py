@@ -7,21 +7,51 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transferkit.evaluation.crossval import CrossValidation
 from transferkit.evaluation.metrics import SplitMetrics
+from transferkit.evaluation.multilabel import MultiLabelMetrics
 
 SCHEMA = 1  # of metrics.json
+MEASURES = {"top1": "top-1", "map": "mAP"}  # what a model is judged by, and its name in words
 
 NO_TEST_SPLIT = "no test split: val chose the model, so its figure is optimistic"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """The images that the run used, and those it set aside."""
+    """The images that the run used, and those it set aside.
+
+    Attributes:
+        name: of the data set.
+        classes: their number.
+        counts: split -> class name -> images; an image of several classes counts for each.
+        excluded: (path, reason) of each file set aside.
+        images: split -> images; empty where each has one class, so that `counts` add up to them.
+        intersections: what could be shared ("path", "content", ...) -> two splits ("train & val") ->
+            how much of it they share; empty where it was not counted.
+        findings: kind of finding, see `data.findings.KINDS` -> files.
+    """
 
     name: str
     classes: int
-    counts: Mapping[str, Mapping[str, int]]  # split -> class name -> images
-    excluded: tuple[tuple[str, str], ...] = ()  # (path, reason)
+    counts: Mapping[str, Mapping[str, int]]
+    excluded: tuple[tuple[str, str], ...] = ()
+    images: Mapping[str, int] = field(default_factory=dict)
+    intersections: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    findings: Mapping[str, int] = field(default_factory=dict)
+
+    def totals(self) -> dict[str, int]:
+        """Images of each split."""
+        return dict(self.images) or {split: sum(counts.values()) for split, counts in self.counts.items()}
+
+    def shared(self) -> tuple[str, ...]:
+        """What two splits share, in words; nothing if the splits are apart, or it was not counted."""
+        return tuple(
+            f"{what} in {pair.replace('&', 'and')}: {count}"
+            for what, pairs in self.intersections.items()
+            for pair, count in pairs.items()
+            if count
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +63,8 @@ class Decision:
     amount: str  # "little" or "lots" of data; other words mark no cell
     reasons: tuple[str, ...] = ()
     phases: tuple[Mapping[str, Any], ...] = ()
+    # method, ratio (images of the largest class over the smallest's), weights (by class), reason
+    balance: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Confused(NamedTuple):
@@ -46,7 +78,11 @@ class Confused(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What one run found. Renderers read this and nothing else."""
+    """What one run found. Renderers read this and nothing else.
+
+    Raises:
+        ValueError: a measure that there is not, or splits or data that do not belong to it.
+    """
 
     title: str
     data: Data
@@ -54,18 +90,55 @@ class Report:
     backbone: str
     strategy: str
     decision: Decision
-    splits: Mapping[str, SplitMetrics]  # "val", "test"
-    linear_top1: Mapping[str, float]  # by split, 0..1
-    majority_top1: Mapping[str, float]  # by split, 0..1
+    splits: Mapping[str, SplitMetrics | MultiLabelMetrics]  # "val", "test"
+    linear_score: Mapping[str, float]  # by split, 0..1, the measure of the linear classifier
+    # by split, 0..1, the measure of one answer for all images: top-1 of train's most frequent class, or
+    # mAP, which then is the mean of the classes' shares of the images
+    baseline_score: Mapping[str, float]
     kept: str  # "linear", "multistage" or "fine-tuned"
     kept_reason: str = ""
-    # rows of phase, epoch, loss, val_loss, top1, val_top1, learning_rate, seconds
+    measure: str = "top1"  # "map" for multi-label data
+    # rows of phase, epoch, loss, val_loss, top1, val_top1 (or val_map), learning_rate, seconds
     history: tuple[Mapping[str, Any], ...] = ()
     linear_l2: float | None = None  # the strength that was taken
-    linear_path: tuple[Mapping[str, Any], ...] = ()  # rows of l2, val_top1, val_nll
+    linear_path: tuple[Mapping[str, Any], ...] = ()  # rows of l2, val_top1 (or val_map), val_nll
+    cross_validation: Mapping[str, CrossValidation] = field(default_factory=dict)  # by phase name
     seconds: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.measure not in MEASURES:
+            raise ValueError(f"a report's measure is one of {', '.join(MEASURES)}, not {self.measure!r}")
+        wanted = MultiLabelMetrics if self.multilabel else SplitMetrics
+        for split, scores in self.splits.items():
+            if not isinstance(scores, wanted):
+                raise ValueError(
+                    f"{split}: {self.measure} needs {wanted.__name__}, not {type(scores).__name__}"
+                )
+        if self.multilabel and not self.data.images:
+            raise ValueError("multi-label data need Data.images: the counts by class add up to more")
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image may have several classes, or none."""
+        return self.measure == "map"
+
+    def score(self, split: str) -> float:
+        """The measure of the model in a split, 0..1."""
+        return float(getattr(self.splits[split], self.measure))
+
+    def single_label(self, split: str) -> SplitMetrics:
+        """The scores of a split of single-label data."""
+        scores = self.splits[split]
+        assert isinstance(scores, SplitMetrics), f"{self.measure} has no single label"
+        return scores
+
+    def multi_label(self, split: str) -> MultiLabelMetrics:
+        """The scores of a split of multi-label data."""
+        scores = self.splits[split]
+        assert isinstance(scores, MultiLabelMetrics), f"{self.measure} has no several labels"
+        return scores
 
     @property
     def headline(self) -> str:
@@ -77,6 +150,8 @@ class Report:
         found = list(self.notes)
         if self.headline == "val" and NO_TEST_SPLIT not in found:
             found.append(NO_TEST_SPLIT)
+        if shared := self.data.shared():
+            found.append(f"SPLITS ARE NOT APART, so the figures are optimistic ({'; '.join(shared)})")
         for name, split in self.splits.items():
             if split.non_finite:
                 found.append(
@@ -87,7 +162,7 @@ class Report:
 
     def confused(self, split: str, limit: int = 10) -> tuple[Confused, ...]:
         """The pairs of classes confused most often in a split, most images first."""
-        wrong = self.splits[split].confusion.copy()
+        wrong = self.single_label(split).confusion.copy()
         np.fill_diagonal(wrong, 0)
         # Negated, so that the stable sort leaves equal counts in class order.
         order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
@@ -96,8 +171,9 @@ class Report:
         return tuple(self._confused(split, pair) for pair in pairs if wrong[pair] > 0)
 
     def _confused(self, split: str, pair: tuple[int, int]) -> Confused:
-        images = int(self.splits[split].confusion[pair])
-        share = images / self.splits[split].per_class[pair[0]].n
+        scores = self.single_label(split)
+        images = int(scores.confusion[pair])
+        share = images / scores.per_class[pair[0]].n
         return Confused(self.class_names[pair[0]], self.class_names[pair[1]], images, share)
 
     def metrics(self) -> dict[str, Any]:
@@ -105,12 +181,23 @@ class Report:
         content = {
             "schema": SCHEMA,
             "splits": {name: split.as_dict() for name, split in self.splits.items()},
-            "linear_top1": self.linear_top1,
-            "majority_top1": self.majority_top1,
+            **self._scores(),
             "linear_path": self.linear_path,
             "kept": self.kept,
+            "cross_validation": {name: one.as_dict() for name, one in self.cross_validation.items()},
+            "intersections": self.data.intersections,
         }
         return {key: _plain(value) for key, value in content.items()}
+
+    def _scores(self) -> dict[str, Any]:
+        if not self.multilabel:
+            return {"linear_top1": self.linear_score, "majority_top1": self.baseline_score}
+        return {
+            "task": "multi-label",
+            "threshold": self.multi_label(self.headline).threshold,
+            "linear_map": self.linear_score,
+            "baseline_map": self.baseline_score,
+        }
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from transferkit.evaluation.report import Report
+from transferkit.evaluation.report import MEASURES, Report
 
 DPI = 110
 NAME_LIMIT = 24  # characters of a class name
@@ -35,10 +35,11 @@ class LearningCurve(NamedTuple):
     epochs: list[int]
     loss: list[float]
     val_loss: list[float]
-    top1: list[float]
-    val_top1: list[float]
+    score: list[float]
+    val_score: list[float]
     phases: list[tuple[str, int]]  # name and first epoch
-    linear_val_top1: float | None  # what fine-tuning has to beat
+    linear_val_score: float | None  # what fine-tuning has to beat
+    measure: str  # name of the score
 
 
 class Confusion(NamedTuple):
@@ -54,9 +55,11 @@ class StrengthCurve(NamedTuple):
     """The linear classifier at each strength of its L2 penalty, weakest first."""
 
     l2: list[float]
-    val_top1: list[float]
+    val_score: list[float]
     val_nll: list[float]
-    chosen: float | None = None  # the strength that was taken
+    chosen: float | None  # the strength that was taken
+    measure: str  # name of the score
+    loss: str  # name of val_nll
 
 
 def learning_curve(report: Report) -> LearningCurve:
@@ -68,16 +71,17 @@ def learning_curve(report: Report) -> LearningCurve:
         epochs=list(range(1, len(rows) + 1)),
         loss=_column(rows, "loss"),
         val_loss=_column(rows, "val_loss"),
-        top1=_column(rows, "top1"),
-        val_top1=_column(rows, "val_top1"),
+        score=_column(rows, report.measure),
+        val_score=_column(rows, f"val_{report.measure}"),
         phases=[(names[i], i + 1) for i in starts],
-        linear_val_top1=report.linear_top1.get("val"),
+        linear_val_score=report.linear_score.get("val"),
+        measure=MEASURES[report.measure],
     )
 
 
 def confusion_figure(report: Report, split: str) -> Confusion:
     """The numbers of the confusion matrix of one split."""
-    counts = report.splits[split].confusion
+    counts = report.single_label(split).confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return Confusion(split, list(report.class_names), counts.tolist(), shares.tolist())
 
@@ -85,27 +89,28 @@ def confusion_figure(report: Report, split: str) -> Confusion:
 def strength_curve(report: Report) -> StrengthCurve:
     """The numbers of the choice of the L2 penalty; empty where it was not searched."""
     rows = sorted(report.linear_path, key=lambda row: float(row["l2"]))
-    l2, top1, nll = (_column(rows, key) for key in ("l2", "val_top1", "val_nll"))
-    return StrengthCurve(l2, top1, nll, report.linear_l2)
+    l2, score, nll = (_column(rows, key) for key in ("l2", f"val_{report.measure}", "val_nll"))
+    loss = "BCE" if report.multilabel else "log-loss"
+    return StrengthCurve(l2, score, nll, report.linear_l2, MEASURES[report.measure], loss)
 
 
 def draw_learning_curve(info: LearningCurve, target: Target) -> None:
-    """Draw top-1 and loss by epoch as a PNG."""
+    """Draw score and loss by epoch as a PNG."""
     figure = _figure(8.6, 3.4)
     figure.subplots_adjust(left=0.075, right=0.985, top=0.80, bottom=0.14, wspace=0.2)
     left, right = figure.subplots(1, 2)
-    _two_lines(left, info.epochs, {"train": info.top1, "val": info.val_top1})
+    _two_lines(left, info.epochs, {"train": info.score, "val": info.val_score})
     _two_lines(right, info.epochs, {"train": info.loss, "val": info.val_loss})
-    if info.linear_val_top1 is not None:
+    if info.linear_val_score is not None:
         label = "linear classifier, val"
-        left.axhline(info.linear_val_top1, color=REFERENCE, linestyle=":", label=label)
-    for axes, name in ((left, "top-1"), (right, "loss")):
+        left.axhline(info.linear_val_score, color=REFERENCE, linestyle=":", label=label)
+    for axes, name in ((left, info.measure), (right, "loss")):
         axes.set_ylabel(name)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlim(0.5, len(info.epochs) + 0.5)
         _mark_phases(axes, info.phases, len(info.epochs))
-    _legend_above(figure, left)
+    _legend_above(figure, (right, left))
     _save(figure, target)
 
 
@@ -132,16 +137,16 @@ def draw_confusion(info: Confusion, target: Target) -> None:
 
 
 def draw_strength_curve(info: StrengthCurve, target: Target) -> None:
-    """Draw top-1 and log-loss on val by L2 strength as a PNG."""
+    """Draw score and loss on val by L2 strength as a PNG."""
     figure = _figure(8.6, 3.0)
     figure.subplots_adjust(left=0.075, right=0.985, top=0.93, bottom=0.17, wspace=0.2)
     # Evenly spaced: the strengths are powers of one base, and 0 has no place on a log axis.
     places = list(range(len(info.l2)))
     step = max(1, math.ceil(len(places) / 5))
-    panels = (("top-1, val", info.val_top1), ("log-loss, val", info.val_nll))
+    panels = ((info.measure, info.val_score), (info.loss, info.val_nll))
     for axes, (name, values) in zip(figure.subplots(1, 2), panels, strict=True):
         _two_lines(axes, places, {"val": values})
-        axes.set(ylabel=name, xlabel="L2 strength of the linear classifier")
+        axes.set(ylabel=f"{name}, val", xlabel="L2 strength of the linear classifier")
         axes.set_xticks(places[::step], [f"{l2:.0f}" if l2 >= 10 else f"{l2:.2g}" for l2 in info.l2[::step]])
         if info.chosen in info.l2:
             axes.axvline(info.l2.index(info.chosen), color="0.4", linestyle=":", linewidth=1.2)
@@ -223,9 +228,12 @@ def _mark_phases(axes: Any, phases: Sequence[tuple[str, int]], epochs: int) -> N
         )
 
 
-def _legend_above(figure: Any, axes: Any) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=3, frameon=False)
+def _legend_above(figure: Any, panels: Sequence[Any]) -> None:
+    """One entry for each label, whichever of the panels has it."""
+    found = {
+        label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(found.values(), found.keys(), loc="upper center", ncols=3, frameon=False)
 
 
 def _tick_names(names: Sequence[str]) -> tuple[dict[int, str], dict[int, str]]:

@@ -5,13 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transferkit.evaluation.report import Decision, Report
-from transferkit.reports import figures
-from transferkit.reports.tables import name, percent, table, text
+from transferkit.evaluation.crossval import CrossValidation
+from transferkit.evaluation.report import MEASURES, Decision, Report
+from transferkit.reports import figures, multilabel
+from transferkit.reports.data import data_section
+from transferkit.reports.tables import LISTED_CLASSES, name, percent, table, text
 from transferkit.strategies.matrix import MATRIX
-
-LISTED_CLASSES = 30  # beyond, tables show the weakest classes only
-LISTED_FILES = 20
 
 
 def write(report: Report, folder: Path) -> None:
@@ -30,16 +29,16 @@ def render(report: Report) -> str:
         _headline(report),
         *(f"> Note: {_clause(remark)}." for remark in report.remarks()),
         _comparison(report),
+        _cross_validation(report.cross_validation),
         "## Why it was trained this way",
         _decision(report),
+        _balance(report.decision),
         "## Class by class",
-        _per_class(report),
-        _confused(report),
+        *([multilabel.per_class(report)] if report.multilabel else [_per_class(report), _confused(report)]),
         "## Training",
         _training(report),
         "## Data",
-        _data(report),
-        _excluded(report),
+        data_section(report),
         "## Time",
         _time(report.seconds),
         "## How to repeat it",
@@ -49,18 +48,21 @@ def render(report: Report) -> str:
 
 
 def _headline(report: Report) -> str:
-    split = report.splits[report.headline]
+    scores, aside = multilabel.scores(report) if report.multilabel else _scores(report)
+    return (
+        f"{scores} on {report.splits[report.headline].n} {report.headline} images of "
+        f"{len(report.class_names)} classes, with {text(report.backbone)} and the strategy "
+        f"`{report.strategy}`{_of_which(report)}.{aside}"
+    )
+
+
+def _scores(report: Report) -> tuple[str, str]:
+    """The first words, and a sentence to end with, or nothing."""
+    split = report.single_label(report.headline)
     top1 = f"**Top-1 {percent(split.top1)}** ({_interval(split.top1_ci95)})"
     if len(report.class_names) > 5:
-        top5 = f" and **top-5 {percent(split.top5)}** ({_interval(split.top5_ci95)})"
-        aside = ""
-    else:
-        top5 = ""
-        aside = f" Top-5 is left out: with {split.top5_k} classes it is 1.0 by definition."
-    return (
-        f"{top1}{top5} on {split.n} {report.headline} images of {len(report.class_names)} classes, "
-        f"with {text(report.backbone)} and the strategy `{report.strategy}`{_of_which(report)}.{aside}"
-    )
+        return f"{top1} and **top-5 {percent(split.top5)}** ({_interval(split.top5_ci95)})", ""
+    return top1, f" Top-5 is left out: with {split.top5_k} classes it is 1.0 by definition."
 
 
 def _of_which(report: Report) -> str:
@@ -76,28 +78,38 @@ def _clause(sentence: str) -> str:
 
 
 def _interval(ends: tuple[float, float]) -> str:
-    return f"95 % interval {100 * ends[0]:.1f} to {percent(ends[1])}"
+    return f"95 % interval {_range(ends)}"
+
+
+def _range(ends: tuple[float, float]) -> str:
+    return f"{100 * ends[0]:.1f} to {percent(ends[1])}"
 
 
 def _comparison(report: Report) -> str:
     """What the model is worth beside the two simplest answers."""
-    splits = list(report.splits)
+    splits, measure = list(report.splits), MEASURES[report.measure]
     scores: dict[str, Mapping[str, float]] = {
-        "always the most frequent class": report.majority_top1,
-        "linear classifier": report.linear_top1,
-        "**this model**": {split: report.splits[split].top1 for split in splits},
+        f"{measure} of {BASELINES[report.measure]}": report.baseline_score,
+        f"{measure} of the linear classifier": report.linear_score,
+        f"**{measure} of this model**": {split: report.score(split) for split in splits},
     }
     rows = [
         [label, *(percent(found[split]) if split in found else "" for split in splits)]
         for label, found in scores.items()
     ]
-    rows += [_measure(report, label, key) for label, key in MEASURES.items()]
+    details = multilabel.DETAILS if report.multilabel else DETAILS
+    rows += [_detail(report, label, key) for label, key in details.items()]
     why = f": {_clause(report.kept_reason)}" if report.kept_reason else ""
-    header = ["", *splits]
-    return f"{table(header, rows, len(splits))}\n\nKept: the {report.kept} model{why}."
+    parts = [
+        table(["", *splits], rows, len(splits)),
+        multilabel.explained(report) if report.multilabel else "",
+        f"Kept: the {report.kept} model{why}.",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
-MEASURES = {
+BASELINES = {"top1": "always the most frequent class", "map": "the same answer for every image"}
+DETAILS = {
     "macro F1": "macro_f1",
     "balanced accuracy": "balanced_accuracy",
     "log-loss (lower is better)": "nll",
@@ -105,8 +117,33 @@ MEASURES = {
 }
 
 
-def _measure(report: Report, label: str, key: str) -> list[str]:
+def _detail(report: Report, label: str, key: str) -> list[str]:
     return [f"{label} of this model", *(f"{getattr(s, key):.3f}" for s in report.splits.values())]
+
+
+def _cross_validation(found: Mapping[str, CrossValidation]) -> str:
+    """Every fold's score, with their mean."""
+    if not found:
+        return ""
+    rows = [
+        [
+            f"{text(phase)}, {MEASURES[one.measure]}",
+            percent(one.mean),
+            _range(one.ci95),
+            ", ".join(f"{100 * score:.1f}" for score in one.scores),
+            str(one.n),
+        ]
+        for phase, one in found.items()
+    ]
+    header = ["classifier", "mean", "95 % interval", "each fold, %", "images"]
+    return (
+        "## Cross-validation\n\n"
+        "The images were dealt into folds, and each fold judged by a classifier that had seen none of it. "
+        "It shows how far the figures above depend on which images happened to be in which split. "
+        "Nothing was chosen by it.\n\n"
+        f"{table(header, rows, 4)}\n\n"
+        "The folds share training images, so the interval is an approximation, narrow rather than wide."
+    )
 
 
 def _decision(report: Report) -> str:
@@ -129,6 +166,31 @@ def _cell(decision: Decision, amount: str, similarity: str) -> str:
     return f"**{strategy} ← this data set**" if here else strategy
 
 
+def _balance(decision: Decision) -> str:
+    """What was done about classes of unequal size, the heaviest weights first."""
+    balance = decision.balance
+    if not balance:
+        return ""
+    # The plan's reasons may tell it already.
+    why = "" if balance["reason"] in decision.reasons else f"{_clause(balance['reason'])}."
+    weights = sorted(balance["weights"].items(), key=lambda pair: -pair[1])
+    if not weights:
+        return why
+    rows = [[name(label), f"{weight:.3f}"] for label, weight in weights[:LISTED_CLASSES]]
+    rest = len(weights) - len(rows)
+    more = f"The other {rest} classes weigh no more than these." if rest else ""
+    listed = table(["class", "weight of an image in the loss"], rows, 1)
+    lead = " ".join(words for words in (why, BALANCED[balance["method"]], more) if words)
+    return f"{lead}\n\n{listed}"
+
+
+BALANCED = {
+    "weights": "So that all classes count alike, an image weighs by its class.",
+    "sampler": "Fine-tuning draws all classes equally often. The linear classifier, which draws nothing, "
+    "weighs each image by its class.",
+}
+
+
 def _records(rows: tuple[Mapping[str, Any], ...]) -> str:
     """A table of mappings, a column for each key any of them has."""
     if not rows:
@@ -145,7 +207,7 @@ def _value(value: object) -> str:
 
 
 def _per_class(report: Report) -> str:
-    split = report.splits[report.headline]
+    split = report.single_label(report.headline)
     rows = sorted(enumerate(split.per_class), key=lambda pair: pair[1].f1)
     cells = [
         [str(i), name(row.label), str(row.n)]
@@ -188,31 +250,6 @@ def _training(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def _data(report: Report) -> str:
-    """Images by split, and by class where the classes are few."""
-    data = report.data
-    totals = {split: sum(counts.values()) for split, counts in data.counts.items()}
-    rows = [["**all**", *(f"**{total}**" for total in totals.values())]]
-    if data.classes <= LISTED_CLASSES:
-        rows += [
-            [name(label), *(str(counts.get(label, 0)) for counts in data.counts.values())]
-            for label in report.class_names
-        ]
-    header = ["class", *map(text, totals)]
-    words = f"{text(data.name)}: {sum(totals.values())} images of {data.classes} classes."
-    return f"{words}\n\n{table(header, rows, len(totals))}"
-
-
-def _excluded(report: Report) -> str:
-    files = report.data.excluded
-    if not files:
-        return "No file was set aside."
-    rows = [[text(path), text(reason)] for path, reason in files[:LISTED_FILES]]
-    rest = len(files) - len(rows)
-    more = f"\n\nand {rest} more: `excluded.csv`" if rest else ""
-    return f"Set aside, {len(files)} files:\n\n{table(['file', 'reason'], rows)}{more}"
-
-
 def _time(seconds: Mapping[str, float]) -> str:
     rows = [[text(part), f"{spent:.1f}"] for part, spent in seconds.items() if part != "total"]
     if "total" in seconds:
@@ -234,9 +271,10 @@ CURVES, STRENGTH, CONFUSION = "learning_curve.png", "strength_curve.png", "confu
 
 def _drawings(report: Report) -> dict[str, Callable[[Path], None]]:
     """File name -> what draws it, for the figures that this report has numbers for."""
-    drawings: dict[str, Callable[[Path], None]] = {
-        CONFUSION: partial(figures.draw_confusion, figures.confusion_figure(report, report.headline))
-    }
+    drawings: dict[str, Callable[[Path], None]] = {}
+    if not report.multilabel:
+        matrix = figures.confusion_figure(report, report.headline)
+        drawings[CONFUSION] = partial(figures.draw_confusion, matrix)
     if figures.learning_curve(report).epochs:
         drawings[CURVES] = partial(figures.draw_learning_curve, figures.learning_curve(report))
     if report.linear_path:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 NAME_LIMIT = 60  # characters of a class name in a table; labels.json has it whole
+LISTED_CLASSES = 30  # beyond, tables show some of the classes only
 
 # Letters that Markdown, HTML inside it, or the formulas of some viewers would read as their own.
 # An underscore inside a word is plain text and stays, since most class names have one.
