@@ -1,11 +1,13 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from transferkit.backbones.catalogue import BackboneSpec, lookup
+from transferkit.data.index import Index
 from transferkit.errors import UsageError
 from transferkit.plan import Plan, make_plan
 from transferkit.recipe import Recipe
@@ -15,12 +17,13 @@ SINGLE = replace(SPEC, name="single", stages=SPEC.stages[-1:])
 LITTLE, LOTS = 20, 200
 
 
-def photos(*counts: int) -> pd.DataFrame:
+def photos(*counts: int, width: int = 100, multilabel: bool = False) -> Index:
     """Training images of as many classes as there are counts, and ten of val for each."""
     rows = [(f"class{c}", "train") for c, count in enumerate(counts) for _ in range(count)]
     rows += [(f"class{c}", "val") for c in range(len(counts)) for _ in range(10)]
     frame = pd.DataFrame(rows, columns=["label", "split"])
-    return frame.assign(path=[f"{n}.jpg" for n in range(len(frame))])
+    files = frame.assign(path=[f"{n}.jpg" for n in range(len(frame))], width=width, height=100)
+    return Index(Path(), files, pd.DataFrame(), multilabel)
 
 
 def planned(per_class: int = LITTLE, spec: BackboneSpec = SPEC, **asked: Any) -> Plan:
@@ -87,10 +90,10 @@ def test_a_plan_goes_through_json(per_class: int) -> None:
     assert {"quadrant", "strategy", "phases", "reasons", "evidence"} <= set(content)
 
 
-@pytest.mark.parametrize(("per_class", "reasons"), [(LITTLE, 3), (LOTS, 4)])
+@pytest.mark.parametrize(("per_class", "reasons"), [(LITTLE, 5), (LOTS, 6)])
 def test_each_decision_has_its_reason(per_class: int, reasons: int) -> None:
     found = planned(per_class).reasons
-    assert len(found) == reasons  # similarity, amount, strategy, and what is thawed
+    assert len(found) == reasons  # similarity, amount, strategy, what is thawed, resize, balance
     assert all(reason.endswith(".") for reason in found)
 
 
@@ -113,6 +116,8 @@ def test_the_evidence_counts_training_images_alone() -> None:
         "train_images_per_class_median": 30.0,
         "classes": 3,
         "lots_from_per_class": 200,
+        "long_images_share": 0.0,
+        "imbalance_ratio": 20.0,
     }
 
 
@@ -124,6 +129,8 @@ def test_what_was_auto_is_resolved() -> None:
         "epochs": 40,  # 600 images in 32s are 18 steps; 1,000 steps are 56 epochs, 40 at most
         "patience": 5,
         "learning_rate": 3e-4,
+        "resize": "crop",
+        "balance": "none",
     }
 
 
@@ -159,3 +166,54 @@ def test_every_plan_begins_with_the_linear_classifier() -> None:
         assert plan.linear.kind == "linear"
         assert plan.linear.features == ("stage5",)
         assert (plan.finetune is None) == (strategy in ("linear", "multistage"))
+
+
+@pytest.mark.parametrize(
+    ("width", "asked", "resize"),
+    [(199, "auto", "crop"), (201, "auto", "pad"), (201, "crop", "crop"), (100, "stretch", "stretch")],
+)
+def test_long_images_are_padded_unless_stated_otherwise(width: int, asked: str, resize: str) -> None:
+    plan = make_plan(Recipe(resize=asked), SPEC, photos(20, 20, width=width))
+    assert plan.resize == plan.resolved["resize"] == resize
+
+
+def test_a_quarter_of_long_images_is_not_yet_many() -> None:
+    index = photos(20, 20)
+    index.files.loc[index.files.index[:10], "width"] = 300
+    assert make_plan(Recipe(), SPEC, index).resize == "crop"
+    index.files.loc[index.files.index[:11], "width"] = 300
+    assert make_plan(Recipe(), SPEC, index).resize == "pad"
+
+
+@pytest.mark.parametrize(
+    ("asked", "counts", "method"),
+    [
+        ("auto", (30, 10), "none"),
+        ("auto", (31, 10), "weights"),
+        ("none", (31, 10), "none"),
+        ("sampler", (10, 10), "sampler"),
+    ],
+)
+def test_unequal_classes_are_weighted_from_three_to_one(asked: str, counts: Any, method: str) -> None:
+    plan = make_plan(Recipe(balance=asked), SPEC, photos(*counts))
+    assert plan.balance.method == method
+    assert set(plan.balance.weights) == (set() if method == "none" else {"class0", "class1"})
+
+
+def test_the_weights_are_told_by_class() -> None:
+    balance = make_plan(Recipe(), SPEC, photos(90, 10)).balance
+    assert balance.weights == {"class0": 0.555556, "class1": 5.0}  # 100 / (2 * 90), 100 / (2 * 10)
+    assert "9.0 times" in balance.reason
+
+
+def test_classes_of_images_that_have_several_are_counted_each() -> None:
+    index = photos(20, 20, multilabel=True)
+    index.files.loc[index.files.index[0], "label"] = "class0|class1"
+    plan = make_plan(Recipe(), SPEC, index)
+    assert plan.multilabel
+    assert (plan.evidence["classes"], plan.evidence["train_images_per_class_median"]) == (2, 20.5)
+
+
+def test_one_fold_is_refused() -> None:
+    with pytest.raises(UsageError, match="folds"):
+        make_plan(Recipe(folds=1), SPEC, photos(20, 20))

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from transferkit.backbones.catalogue import lookup
+from transferkit.data.index import Index
 from transferkit.errors import RecipeError, UnknownName, UsageError
 from transferkit.plan import make_plan
 from transferkit.recipe import (
@@ -34,7 +35,7 @@ def refusal(key: str, value: Any) -> str:
 
 def test_the_defaults_are_the_documented_ones() -> None:
     recipe = Recipe()
-    assert (recipe.backbone, recipe.weights, recipe.resize) == ("mobilenet_v2", "imagenet", "crop")
+    assert (recipe.backbone, recipe.weights, recipe.resize) == ("mobilenet_v2", "imagenet", "auto")
     assert (recipe.seed, recipe.batch_size, recipe.val_fraction) == (0, 32, 0.15)
     auto = {key for key, value in recipe.as_dict().items() if value == "auto"}
     assert auto >= {"strategy", "similarity", "amount", "device", "precision", "freeze_depth"}
@@ -78,8 +79,8 @@ def test_an_unknown_key_tells_the_nearest_and_its_file(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe(name, {})
     assert str(caught.value) == (
-        f"{name}: learnig_rate: unknown key 'learnig_rate'. Did you mean 'learning_rate'? "
-        "'transferkit recipes --keys' lists all keys."
+        f"{name}: learnig_rate: unknown key 'learnig_rate'. Did you mean 'learning_rate' or "
+        "'near_duplicates'? 'transferkit recipes --keys' lists all keys."
     )
 
 
@@ -109,7 +110,8 @@ def test_a_choice_that_is_not_allowed_tells_the_nearest_first() -> None:
 
 @pytest.mark.parametrize("value", [["crop"], {"crop": 1}, None, 3])
 def test_a_choice_of_another_type_is_refused(value: Any) -> None:
-    assert refusal("resize", value).endswith("is not allowed. Allowed: crop, pad, stretch.")
+    assert refusal("resize", value).endswith("pad, stretch.")
+    assert "crop" in refusal("resize", value) and "auto" in refusal("resize", value)
 
 
 @pytest.mark.parametrize("value", [0, 65537, 2.5, "many", None, [8], float("nan"), float("inf"), 10**400])
@@ -141,7 +143,7 @@ def test_both_ends_of_a_range_are_allowed(key: str) -> None:
     assert checked(key, told["high"]) == told["high"]
 
 
-AUTO = {"image_size", "test_fraction", "epochs", "patience", "learning_rate", "freeze_depth"}
+AUTO = {"image_size", "test_fraction", "epochs", "patience", "learning_rate", "freeze_depth", "limit_memory"}
 
 
 @pytest.mark.parametrize("key", NUMBERS)
@@ -209,9 +211,10 @@ def test_an_unknown_recipe_tells_the_nearest() -> None:
         recipe_file("quickstar")
 
 
-def photos(per_class: int) -> pd.DataFrame:
+def photos(per_class: int) -> Index:
     labels = ["cats", "dogs"] * per_class
-    return pd.DataFrame({"path": [str(n) for n in range(len(labels))], "label": labels, "split": "train"})
+    files = pd.DataFrame({"path": [str(n) for n in range(len(labels))], "label": labels, "split": "train"})
+    return Index(Path(), files.assign(width=100, height=100), pd.DataFrame())
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -1,15 +1,39 @@
 """The plan: a recipe resolved against one data set, with the reasons."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from transferkit.backbones.catalogue import BackboneSpec
+from transferkit.data.balance import AUTO_RATIO, class_weights, imbalance_ratio
+from transferkit.data.index import Index
 from transferkit.errors import UsageError
 from transferkit.recipe import AUTO, Recipe
 from transferkit.strategies import STRATEGIES, Phase, Setting, matrix
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """What is done about classes of unequal size.
+
+    Attributes:
+        method: `none`, `weights` (in the loss) or `sampler` (classes drawn equally often; the linear
+            classifier, which draws nothing, takes weights).
+        ratio: images of the largest class of train over those of the smallest.
+        weights: of each class by name, N / (C n_c); empty for `none`.
+        reason: why, in a sentence.
+    """
+
+    method: str
+    ratio: float
+    weights: dict[str, float]
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +45,9 @@ class Plan:
         strategy: its name; `phases` what it does, in order.
         reasons: a sentence for each decision.
         evidence: the numbers behind them.
+        resize: how images are made square: `crop`, `pad` or `stretch`.
+        balance: what is done about unequal classes.
+        multilabel: whether an image may have several classes.
         resolved: the values in force of the keys that depend on data, backbone or strategy.
     """
 
@@ -33,6 +60,9 @@ class Plan:
     phases: tuple[Phase, ...]
     reasons: tuple[str, ...]
     evidence: dict[str, Any]
+    resize: str
+    balance: Balance
+    multilabel: bool
     resolved: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
@@ -50,43 +80,105 @@ class Plan:
         return next((phase for phase in self.phases if phase.kind == "finetune"), None)
 
 
-def make_plan(recipe: Recipe, spec: BackboneSpec, files: "pd.DataFrame") -> Plan:
-    """The plan for a recipe, a backbone and a split index (columns path, label, split).
+def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index) -> Plan:
+    """The plan for a recipe, a backbone and a split index.
+
+    Args:
+        recipe: what is asked.
+        spec: of the backbone.
+        index: looked at and split: columns label, split, width, height.
 
     Raises:
         UsageError: the recipe asks for what this backbone or strategy cannot do.
     """
-    train = files[files["split"] == "train"]
-    per_class = float(train["label"].value_counts().median())
+    train = index.files[index.files["split"] == "train"]
+    counts = index.counted(train)
+    per_class = float(median(counts.values()))
     cell = matrix.place(
         similarity=_stated(recipe.similarity), amount=_stated(recipe.amount), per_class=per_class
     )
     strategy, why = _strategy(recipe, spec, cell)
-    setting = _setting(recipe, spec, train)
+    setting = _setting(recipe, spec, len(train), len(counts))
     phases = STRATEGIES[strategy](setting)
-    if recipe.freeze_depth != AUTO and phases[-1].kind == "linear":
-        raise UsageError(
-            f"freeze_depth {recipe.freeze_depth} says nothing to strategy {strategy}, which trains "
-            "no stage. Use finetune-top, finetune-deep or full, or leave it at auto."
-        )
-    image_size = _number(recipe.image_size) or spec.image_size
+    _check(recipe, strategy, phases)
+    image_size = int(_number(recipe.image_size) or spec.image_size)
+    resize, resize_why, long_share = _resize(recipe, train)
+    balance = decide_balance(recipe.balance, counts)
     return Plan(
         backbone=spec.name,
-        image_size=int(image_size),
+        image_size=image_size,
         quadrant=cell.quadrant,
         similarity=cell.similarity,
         amount=cell.amount,
         strategy=strategy,
         phases=phases,
-        reasons=(*cell.reasons, why, *_phase_reasons(phases, setting)),
+        reasons=(*cell.reasons, why, *_phase_reasons(phases, setting), resize_why, balance.reason),
         evidence={
             "train_images": len(train),
             "train_images_per_class_median": per_class,
             "classes": setting.classes,
             "lots_from_per_class": matrix.LOTS_FROM_PER_CLASS[cell.similarity],
+            "long_images_share": long_share,
+            "imbalance_ratio": balance.ratio,
         },
-        resolved=_resolved(phases, int(image_size), strategy),
+        resize=resize,
+        balance=balance,
+        multilabel=index.multilabel,
+        resolved=_resolved(phases, image_size, strategy) | {"resize": resize, "balance": balance.method},
     )
+
+
+def _check(recipe: Recipe, strategy: str, phases: tuple[Phase, ...]) -> None:
+    if recipe.freeze_depth != AUTO and phases[-1].kind == "linear":
+        raise UsageError(
+            f"freeze_depth {recipe.freeze_depth} says nothing to strategy {strategy}, which trains "
+            "no stage. Use finetune-top, finetune-deep or full, or leave it at auto."
+        )
+    if recipe.folds in (1, 2):
+        raise UsageError(
+            f"folds {recipe.folds} is not allowed: 0 (none), or 3 and more: one part is judged, one "
+            "chooses the strength, the rest trains."
+        )
+
+
+# Longer than this, the middle crop cuts away over half of an image.
+LONG_ASPECT = 2.0
+LONG_SHARE = 0.25
+
+
+def _resize(recipe: Recipe, train: "pd.DataFrame") -> tuple[str, str, float]:
+    """(how images are made square, why, the share of long images in train)."""
+    sides = train[["width", "height"]]
+    long = float((sides.max(axis=1) > LONG_ASPECT * sides.min(axis=1)).mean())
+    if recipe.resize != AUTO:
+        return recipe.resize, f"Resize stated: {recipe.resize}.", long
+    share = f"{long:.0%} of the train images are longer than {LONG_ASPECT:g} to 1"
+    if long > LONG_SHARE:
+        return "pad", f"Images are padded: {share}, and a middle crop would lose over half of each.", long
+    return "crop", f"The middle of each image is taken, as in ImageNet training: {share}.", long
+
+
+def decide_balance(asked: str, counts: Mapping[str, int]) -> Balance:
+    """What to do about unequal classes.
+
+    Args:
+        asked: `auto`, `none`, `weights` or `sampler`.
+        counts: images of each class in train, by name.
+    """
+    images = np.array(list(counts.values()))
+    ratio = imbalance_ratio(images)
+    sizes = f"the largest class of train has {ratio:.1f} times the images of the smallest"
+    if asked != AUTO:
+        method, reason = asked, f"Balance stated: {asked}; {sizes}."
+    elif ratio > AUTO_RATIO:
+        method, reason = "weights", f"Classes are weighted: {sizes}, over {AUTO_RATIO:g}."
+    else:
+        method, reason = "none", f"Classes are not weighted: {sizes}, not over {AUTO_RATIO:g}."
+    weights: dict[str, float] = {}
+    if method != "none":
+        found = class_weights(images).tolist()
+        weights = {name: round(weight, 6) for name, weight in zip(counts, found, strict=True)}
+    return Balance(method=method, ratio=ratio, weights=weights, reason=reason)
 
 
 def _stated(value: str) -> str | None:
@@ -97,11 +189,11 @@ def _number(value: Any) -> Any:
     return None if value == AUTO else value
 
 
-def _setting(recipe: Recipe, spec: BackboneSpec, train: "pd.DataFrame") -> Setting:
+def _setting(recipe: Recipe, spec: BackboneSpec, images: int, classes: int) -> Setting:
     return Setting(
         stages=tuple(f"stage{n}" for n in range(1, len(spec.stages) + 1)),
-        train_images=len(train),
-        classes=int(train["label"].nunique()),
+        train_images=images,
+        classes=classes,
         batch_size=recipe.batch_size,
         epochs=_number(recipe.epochs),
         patience=_number(recipe.patience),

@@ -51,6 +51,19 @@ class Run:
         return [str(name) for name in self._json("labels.json")]
 
     @property
+    def multilabel(self) -> bool:
+        """Whether an image may have several classes."""
+        return bool(self.plan.get("multilabel", False))
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which a class of multi-label data counts as there; chosen on val."""
+        try:
+            return float(self.metrics["threshold"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.damaged("metrics.json", error) from error
+
+    @property
     def plan(self) -> dict[str, Any]:
         """What was decided."""
         return dict(self._json("plan.json"))

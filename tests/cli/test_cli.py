@@ -79,7 +79,7 @@ def test_predict_fails_for_a_file_it_cannot_read_and_still_answers_for_the_rest(
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     result = run("predict", tmp_path / "run", tmp_path / "bad.jpg", photos / "red" / "000.png")
     assert result.exit_code == 1
-    assert "bad.jpg: cannot be read as an image" in result.stderr
+    assert "bad.jpg: no prediction: not an image" in result.stderr
     assert len(result.stdout.splitlines()) == 2
 
 

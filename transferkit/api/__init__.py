@@ -3,7 +3,8 @@
 from transferkit.api.evaluating import Evaluation, evaluate
 from transferkit.api.finetuning import finetune
 from transferkit.api.inputs import open_data
+from transferkit.api.inspecting import audit, inspect
 from transferkit.api.planning import plan
 from transferkit.api.prediction import predict
 
-__all__ = ["Evaluation", "evaluate", "finetune", "open_data", "plan", "predict"]
+__all__ = ["Evaluation", "audit", "evaluate", "finetune", "inspect", "open_data", "plan", "predict"]

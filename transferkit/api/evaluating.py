@@ -1,14 +1,16 @@
 """How well a run does on another folder, joined by class name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transferkit.api.inputs import open_data
+from transferkit.api.inputs import Data, open_data
 from transferkit.api.prediction import probabilities_of
+from transferkit.cache import cache_root
+from transferkit.data.examine import examine
+from transferkit.data.index import Index
 from transferkit.errors import DataError, UsageError
 from transferkit.progress import say
 from transferkit.runs import Run
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from transferkit.evaluation.metrics import SplitMetrics
+    from transferkit.evaluation.multilabel import MultiLabelMetrics
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,13 @@ class Evaluation:
     """What an evaluation found.
 
     Attributes:
-        metrics: of all images that could be read.
+        metrics: of all images that could be read; of the kind that the run's data is of.
         predictions: `path,label,split,pred,p,top5`, a row for each.
         failed: path -> reason of the rest.
         seen: how many of the images, by content, this run was trained or chosen on.
     """
 
-    metrics: "SplitMetrics"
+    metrics: "SplitMetrics | MultiLabelMetrics"
     predictions: "pd.DataFrame"
     failed: dict[str, str] = field(default_factory=dict)
     seen: int = 0
@@ -38,7 +41,7 @@ class Evaluation:
 
 def evaluate(
     run: Run,
-    data: str | Path,
+    data: Data,
     *,
     renames: Mapping[str, str] | None = None,
     allow_missing: bool = False,
@@ -49,10 +52,10 @@ def evaluate(
 
     Args:
         run: a finished run.
-        data: folder or name of a data set.
+        data: folder, manifest, archive, DataFrame or name of a data set.
         renames: class name in the data -> the run's name for it.
         allow_missing: accept data that lacks some of the run's classes.
-        split: only the images that the folder gives to this split.
+        split: only the images that the folder or manifest gives to this split.
         device: `auto`, `cpu`, `gpu` or `gpu:N`, whatever the run was trained on.
 
     Raises:
@@ -60,31 +63,51 @@ def evaluate(
         UsageError: a split that the folder does not have.
     """
     from transferkit.evaluation.labels import join_labels
-    from transferkit.evaluation.metrics import evaluate as score
-    from transferkit.evaluation.predictions import predictions_frame
 
-    index = open_data(data)
-    files = _of_split(index.files, split)
-    present = sorted(files["label"].unique())
-    number = join_labels(present, run.labels, renames or {}, allow_missing=allow_missing)
+    index = examine(open_data(data), cache_root(), compare=False).usable
+    _check_kind(run, index)
+    index = replace(index, files=_of_split(index.files, split))
+    number = join_labels(index.labels, run.labels, renames or {}, allow_missing=allow_missing)
+    files = index.files
     probabilities, failed = probabilities_of(run, [index.root / path for path in files["path"]], device)
-    read = files[~files["path"].map(lambda path: str(index.root / path) in failed)]
-    if read.empty:
-        raise DataError(f"{data}: not one of {len(files)} files could be read as an image.")
-    labels = read["label"].map(number).to_numpy(dtype=np.int64)
-    frame = predictions_frame(
-        list(read["path"]),
-        labels,
-        split or "all",
-        probabilities=probabilities,
-        class_names=run.labels,
-    )
-    seen = _seen(run, read)
+    index = replace(index, files=files[~files["path"].map(lambda path: str(index.root / path) in failed)])
+    if index.files.empty:
+        raise DataError(f"{index.root}: not one of {len(files)} files could be read as an image.")
+    metrics, frame = _scored(run, index, number, probabilities, split or "all")
+    seen = _seen(run, index.files)
     if seen:
-        say(f"WARNING: {seen} of {len(read)} images took part in this run's training or choosing.")
+        say(f"WARNING: {seen} of {len(index.files)} images took part in this run's training or choosing.")
     left_out = zip(index.excluded["path"], index.excluded["reason"], strict=True)
     failed |= {str(index.root / str(path)): str(reason) for path, reason in left_out}
-    return Evaluation(score(probabilities, labels, run.labels), frame, failed, seen)
+    return Evaluation(metrics, frame, failed, seen)
+
+
+def _check_kind(run: Run, index: Index) -> None:
+    if index.multilabel != run.multilabel:
+        words = {True: "several labels for an image (joined by |)", False: "one label for each image"}
+        raise DataError(
+            f"{index.root} has {words[index.multilabel]}, but the run learned from {words[run.multilabel]}."
+        )
+
+
+def _scored(
+    run: Run, index: Index, number: Mapping[str, int], probabilities: np.ndarray, split: str
+) -> "tuple[SplitMetrics | MultiLabelMetrics, pd.DataFrame]":
+    """The scores and the predictions of images whose classes have these numbers in the run."""
+    from transferkit.evaluation.metrics import evaluate as score
+    from transferkit.evaluation.multilabel import evaluate_multilabel, multilabel_predictions_frame
+    from transferkit.evaluation.predictions import predictions_frame
+
+    paths, names = list(index.files["path"]), run.labels
+    targets = index.targets(number, len(names))
+    if not run.multilabel:
+        frame = predictions_frame(paths, targets, split, probabilities=probabilities, class_names=names)
+        return score(probabilities, targets, names), frame
+    threshold = run.threshold
+    frame = multilabel_predictions_frame(
+        paths, targets, split, probabilities=probabilities, class_names=names, threshold=threshold
+    )
+    return evaluate_multilabel(probabilities, targets, names, threshold), frame
 
 
 def _of_split(files: "pd.DataFrame", split: str | None) -> "pd.DataFrame":

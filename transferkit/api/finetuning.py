@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transferkit import runs
-from transferkit.api.candidates import Candidate, Work, run_phases
-from transferkit.api.inputs import check_cache, find_data, open_training_data, start
+from transferkit.api.candidates import Candidate, Work, kept_reason, run_phases
+from transferkit.api.crossval import cross_validate
+from transferkit.api.inputs import Data, check_cache, check_source, start
+from transferkit.api.reporting import make_report, predictions
+from transferkit.api.settling import open_training_data, settle
 from transferkit.backbones.catalogue import BackboneSpec, lookup
 from transferkit.backbones.weights import resolve
+from transferkit.data.audit import audit
+from transferkit.data.examine import Examined
 from transferkit.data.index import Index, check_classes
-from transferkit.data.splits import SPLITS, leaks, split_index
+from transferkit.data.splits import SPLITS, fold_numbers
 from transferkit.plan import Plan, make_plan
 from transferkit.progress import say
-from transferkit.recipe import AUTO, Recipe
+from transferkit.recipe import Recipe
 from transferkit.runs import Run
-from transferkit.strategies import Phase
 from transferkit.timing import Stopwatch
 from transferkit.training.bank import Extractor, pooled_bank
 from transferkit.training.device import Device, check_device_name
@@ -24,16 +28,13 @@ from transferkit.training.device import Device, check_device_name
 if TYPE_CHECKING:
     import pandas as pd
 
-    from transferkit.evaluation.report import Report
 
-
-def finetune(
-    data: str | Path, recipe: Recipe, *, out: str | Path | None = None, overwrite: bool = False
-) -> Run:
+def finetune(data: Data, recipe: Recipe, *, out: str | Path | None = None, overwrite: bool = False) -> Run:
     """Train the classifier that a recipe asks for and write its run folder.
 
     Args:
-        data: folder of images, or the name of a public data set.
+        data: folder of images, manifest (CSV or Parquet), archive, DataFrame of `path,label[,split]
+            [,group]`, or the name of a public data set.
         recipe: what is asked.
         out: the run folder; None takes `runs/NAME-N`.
         overwrite: replace a run that is there.
@@ -44,28 +45,29 @@ def finetune(
     watch = Stopwatch()
     check_device_name(recipe.device)
     check_cache()
-    folder = Path(out) if out is not None else runs.default_folder(str(data))
+    name = str(data) if isinstance(data, (str, Path)) else "table"
+    folder = Path(out) if out is not None else runs.default_folder(name)
     runs.check_output(folder, overwrite)
     spec = lookup(recipe.backbone)
-    root = find_data(data)
+    check_source(data)
     with watch.part("startup"):
         # First of all, so that missing weights are told before a single image is read.
         weights = resolve(spec, recipe.weights, _path(recipe.weights_dir))
     with watch.part("index"):
-        index = open_training_data(root, recipe)
+        examined = open_training_data(data, recipe)
         # What cannot be done is told before the work; the plan in force follows the bank.
-        make_plan(recipe, spec, split(index, recipe))
+        plan = planned(examined.usable, recipe, spec)
     with watch.part("startup"):
-        device, extractor = start(spec, weights, recipe)
+        device, extractor = start(spec, weights, recipe, plan.resize)
     named = f"weights from {weights.name}" if weights else "random weights, nothing pretrained"
     say(f"backbone: {spec.name} at {extractor.policy.size_px} px, {named}")
-    work = _prepared(index, spec, recipe, device, extractor, watch, weights=named)
+    work = _prepared(examined, spec, recipe, device, extractor, watch, weights=named)
     for reason in work.plan.reasons:
         say(f"plan: {reason}")
     base, best = run_phases(work)
-    say(f"kept: {best.name}: {kept_reason(work.plan, base, best)}")
+    say(f"kept: {best.name}: {kept_reason(work, base, best)}")
     with runs.writing(folder, overwrite) as writing:
-        _write(writing.aside, work, base, best, device, str(data))
+        _write(writing.aside, work, base, best, device, name)
     return Run(writing.folder)
 
 
@@ -73,14 +75,30 @@ def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
 
 
-def split(index: Index, recipe: Recipe) -> "pd.DataFrame":
-    """The index's files with the split that a recipe asks for."""
-    test = None if recipe.test_fraction == AUTO else float(recipe.test_fraction)
-    return split_index(index, seed=recipe.seed, val_fraction=recipe.val_fraction, test_fraction=test)
+def planned(index: Index, recipe: Recipe, spec: BackboneSpec) -> Plan:
+    """The plan for images that have been looked at, split as the recipe asks."""
+    settled = settle(index, recipe).index
+    fold_rows(index, settled.files, recipe)
+    return make_plan(recipe, spec, settled)
+
+
+def fold_rows(index: Index, files: "pd.DataFrame", recipe: Recipe) -> np.ndarray | None:
+    """The fold of each row for cross-validation, -1 for those of a given test split; None without.
+
+    Raises:
+        DataError, UsageError: see `fold_numbers`.
+    """
+    if not recipe.folds:
+        return None
+    given = (index.files["split"] == "test").any()
+    asked = np.flatnonzero(files["split"] != "test") if given else np.arange(len(files))
+    folds = np.full(len(files), -1)
+    folds[asked] = fold_numbers(files.iloc[asked], recipe.folds, recipe.seed, index.multilabel)
+    return folds
 
 
 def _prepared(
-    index: Index,
+    examined: Examined,
     spec: BackboneSpec,
     recipe: Recipe,
     device: Device,
@@ -90,84 +108,69 @@ def _prepared(
     weights: str,
 ) -> Work:
     """Bank, split and plan of the images that can be read."""
-    bank = pooled_bank(extractor, index, watch)
-    say(f"bank: {len(index.files) - len(bank.failed)} images, {bank.computed} of them new")
-    readable = ~index.files["path"].isin(list(bank.failed)).to_numpy()
-    index = index.without(bank.failed)
-    if len(index.excluded):
-        say(f"left out: {len(index.excluded)} files, listed with their reasons in excluded.csv; such as")
-        for path, reason in index.excluded.tail(3).itertuples(index=False):
-            say(f"  {path}: {reason}")
-    check_classes(index)
-    files = split(index, recipe)
-    notes = leaks(files)
-    for note in notes:
-        say(f"WARNING: {note}")
-    plan = make_plan(recipe, spec, files)
+    # What the scan could decode the bank can too, unless memory or the file has changed since.
+    bank = pooled_bank(extractor, examined.usable, watch)
+    say(f"bank: {len(bank.features) - len(bank.failed)} images, {bank.computed} of them new")
+    readable = examined.usable.without(bank.failed)
+    check_classes(readable)
+    settled = settle(readable, recipe)
+    index, notes = settled.index, settled.notes
+    _tell(index, notes)
+    plan = make_plan(recipe, spec, index)
     class_names = index.labels
-    number = {name: i for i, name in enumerate(class_names)}
+    place = {path: row for row, path in enumerate(examined.usable.files["path"])}
+    weight = plan.balance.weights
     return Work(
         recipe=recipe,
         plan=plan,
-        index=Index(index.root, files, index.excluded),
+        index=index,
         class_names=class_names,
-        labels=files["label"].map(number).to_numpy(dtype=np.int64),
-        rows={split: np.flatnonzero(files["split"] == split) for split in SPLITS},
-        bank=bank.keep(np.flatnonzero(readable)),
+        labels=index.targets({name: i for i, name in enumerate(class_names)}, len(class_names)),
+        rows={split: np.flatnonzero(index.files["split"] == split) for split in SPLITS},
+        bank=bank.keep(np.array([place[path] for path in index.files["path"]])),
         extractor=extractor,
         jit=device.jit,
         watch=watch,
         notes=notes,
         weights=weights,
+        class_weights=np.array([weight[name] for name in class_names]) if weight else None,
+        folds=fold_rows(readable, index.files, recipe),
+        findings=dict(audit(examined).findings["finding"].value_counts()),
     )
 
 
-def kept_reason(plan: Plan, base: Candidate, best: Candidate) -> str:
-    """Why the run keeps what it keeps, in one sentence."""
-    if best.name == base.name:
-        if len(plan.phases) == 1:
-            return f"nothing else was asked for; val top-1 {base.score[0]:.1%}."
-        return f"nothing else beat its val top-1 of {base.score[0]:.1%}."
-    if best.score[0] > base.score[0]:
-        return f"val top-1 {best.score[0]:.1%} against {base.score[0]:.1%} of the linear classifier."
-    return (
-        f"val top-1 equal at {best.score[0]:.1%}, val log-loss {-best.score[1]:.4f} "
-        f"against {-base.score[1]:.4f} of the linear classifier."
-    )
+def _tell(index: Index, notes: list[str]) -> None:
+    if len(index.excluded):
+        say(f"left out: {len(index.excluded)} files, listed with their reasons in excluded.csv; such as")
+        for path, reason in index.excluded[["path", "reason"]].tail(3).itertuples(index=False):
+            say(f"  {path}: {reason}")
+    for note in notes:
+        say(note)
 
 
 def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: Device, data: str) -> None:
     """Everything in the run folder; the clock stops with the last file."""
     import pandas as pd
 
-    from transferkit.evaluation.predictions import predictions_frame
     from transferkit.reports import markdown
     from transferkit.training.model import freeze_batch_norm
 
+    files = work.index.files
     with work.watch.part("report"):
         freeze_batch_norm(best.model)
         best.model.save(folder / "model.keras")
         runs.write_json(folder / "labels.json", work.class_names)
         (folder / "recipe.yaml").write_text(work.recipe.with_absolute_paths().to_yaml(), encoding="utf-8")
         runs.write_json(folder / "plan.json", work.plan.as_dict())
-        runs.write_csv(folder / "splits.csv", work.index.files[["path", "label", "split"]])
-        runs.write_csv(folder / "content.csv", work.index.files[["sha256", "split"]])
-        runs.write_csv(folder / "excluded.csv", work.index.excluded)
-        history = pd.DataFrame(best.history, columns=list(runs.HISTORY_COLUMNS))
-        runs.write_csv(folder / "history.csv", history)
+        runs.write_csv(folder / "splits.csv", files[["path", "label", "split"]])
+        runs.write_csv(folder / "content.csv", files[["sha256", "split"]])
+        runs.write_csv(folder / "excluded.csv", work.index.excluded[["path", "reason"]])
+        columns = [*runs.HISTORY_COLUMNS, *(["val_map"] if work.multilabel else [])]
+        runs.write_csv(folder / "history.csv", pd.DataFrame(best.history, columns=columns))
+    cross = cross_validate(work)
     with work.watch.part("evaluation"):
-        report = make_report(work, base, best, device, data)
-        frames = [
-            predictions_frame(
-                list(work.index.files["path"].iloc[work.rows[split]]),
-                work.labels[work.rows[split]],
-                split,
-                probabilities=found,
-                class_names=work.class_names,
-            )
-            for split, found in best.probabilities.items()
-        ]
-        runs.write_csv(folder / "predictions.csv", pd.concat(frames))
+        report = make_report(work, base, best, device, data, cross)
+        runs.write_csv(folder / "predictions.csv", predictions(work, best))
         runs.write_json(folder / "metrics.json", report.metrics())
     with work.watch.part("report"):
         markdown.write(report, folder)
@@ -183,61 +186,3 @@ def _environment(work: Work, device: Device) -> dict[str, Any]:
         "seed": work.recipe.seed,
         "seconds": work.watch.seconds(),
     }
-
-
-def make_report(work: Work, base: Candidate, best: Candidate, device: Device, data: str) -> "Report":
-    """The report's numbers, from the candidates' probabilities."""
-    from transferkit.evaluation.metrics import evaluate, majority_top1
-    from transferkit.evaluation.report import Data, Decision, Report
-
-    assert base.fitted is not None
-    labels = {split: work.labels[rows] for split, rows in work.rows.items()}
-    by_split = work.index.files.groupby("split")["label"]
-    found = best.probabilities
-    return Report(
-        title=Path(data).resolve().name,
-        data=Data(
-            name=data,
-            classes=len(work.class_names),
-            counts={str(s): {str(k): int(n) for k, n in c.value_counts().items()} for s, c in by_split},
-            excluded=tuple(work.index.excluded.itertuples(index=False, name=None)),
-        ),
-        class_names=tuple(work.class_names),
-        backbone=f"{work.plan.backbone} ({work.weights})",
-        strategy=work.plan.strategy,
-        decision=Decision(
-            quadrant=work.plan.quadrant,
-            similarity=work.plan.similarity,
-            amount=work.plan.amount,
-            reasons=work.plan.reasons,
-            phases=tuple(_shown(phase) for phase in work.plan.phases),
-        ),
-        splits={s: evaluate(p, labels[s], work.class_names) for s, p in found.items()},
-        linear_top1={s: _top1(p, labels[s]) for s, p in base.probabilities.items()},
-        majority_top1={s: majority_top1(labels["train"], labels[s]) for s in found},
-        kept=best.name,
-        kept_reason=kept_reason(work.plan, base, best),
-        history=tuple(best.history),
-        linear_l2=base.fitted.l2,
-        linear_path=tuple(vars(tried) for tried in base.fitted.path),
-        seconds=work.watch.seconds(),
-        notes=(*work.notes, *best.notes),
-        environment={
-            "weights": work.weights,
-            "device": device.name,
-            "precision": device.precision,
-            **runs.versions(),
-        },
-    )
-
-
-def _shown(phase: Phase) -> dict[str, Any]:
-    """A phase without what says nothing to its kind."""
-    rest = ("epochs", "patience", "learning_rate")
-    return {k: v for k, v in vars(phase).items() if phase.kind == "finetune" or k not in rest}
-
-
-def _top1(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    from transferkit.evaluation.metrics import top_k_hits
-
-    return float(top_k_hits(probabilities, labels, 1).mean())

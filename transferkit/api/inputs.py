@@ -2,52 +2,93 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from transferkit.backbones.catalogue import BackboneSpec
 from transferkit.cache import cache_root
 from transferkit.data.decode import DecodePolicy
-from transferkit.data.index import NOT_THERE, Index, check_classes, check_is_folder, index_folder
+from transferkit.data.folder import check_is_folder, index_folder
+from transferkit.data.index import NOT_THERE, Index
 from transferkit.errors import DataError, UsageError
 from transferkit.progress import say
 from transferkit.recipe import Recipe
 from transferkit.training.bank import Extractor
 from transferkit.training.device import Device, prepare, quiet_stderr
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def open_data(data: str | Path, exclude: str | None = None) -> Index:
-    """The index of a folder, or of a public data set by its name.
+MANIFESTS = (".csv", ".tsv", ".parquet", ".pq")
+Data: TypeAlias = "str | Path | pd.DataFrame"
+
+
+def open_data(data: Data, exclude: str | None = None, *, group_by: str | None = None) -> Index:
+    """The index of a folder, manifest, archive, DataFrame, or public data set by its name.
 
     A folder wins over a data set of the same name.
 
     Args:
-        data: path or name.
+        data: path, name, or a table as `data.manifest` takes it.
         exclude: file that lists paths to leave out: a line each, or a CSV with a column `path`.
+        group_by: files that must share a split: a column of the manifest, or a regular expression
+            whose first group (or whole match) in the path names the group.
 
     Raises:
-        UsageError, DataError: see `index_folder`.
+        UsageError, DataError: see `index_folder` and `index_manifest`.
     """
-    index = index_folder(find_data(data), _listed(exclude) if exclude else frozenset())
+    left_out = _listed(exclude) if exclude else frozenset()
+    index = _opened(data, left_out, group_by)
     absent = index.excluded.loc[index.excluded["reason"] == NOT_THERE, "path"]
     if len(absent):
         say(f"WARNING: --exclude names {len(absent)} files that are not there: {', '.join(absent[:5])}")
     return index
 
 
+def _opened(data: Data, exclude: frozenset[str], group_by: str | None) -> Index:
+    from transferkit.data.groups import grouped
+    from transferkit.data.manifest import index_manifest
+
+    source = find_data(data) if isinstance(data, (str, Path)) else data
+    if isinstance(source, Path) and source.is_dir():
+        index = index_folder(source, exclude)
+        return grouped(index, group_by) if group_by else index
+    if group_by and set(group_by) & set("\\.^$*+?{}[]|()"):  # no name of a column, so a pattern
+        return grouped(index_manifest(source, exclude), group_by)
+    return index_manifest(source, exclude, group_by=group_by)
+
+
 def find_data(data: str | Path) -> Path:
-    """The folder that a path or the name of a public data set stands for.
+    """The folder or manifest that a path or the name of a public data set stands for.
 
     Raises:
         UsageError: neither; see `check_is_folder`.
-        DataError: a data set that has to be fetched first.
+        DataError: a data set that has to be fetched first, or an archive that cannot be unpacked.
     """
+    from transferkit.data.archive import unpacked
     from transferkit.data.public import cards, data_folder
+    from transferkit.data.unpack import is_archive
 
     root = Path(data)
     if not root.exists() and str(data) in {card.name for card in cards()}:
         root = data_folder(str(data), cache=cache_root())
+    if root.is_file() and root.suffix.lower() in MANIFESTS:
+        return root
+    if root.is_file() and is_archive(root):
+        return unpacked(root, cache_root())
     check_is_folder(root)
     return root
+
+
+def check_source(data: Data) -> None:
+    """Refuse data that is not there, before anything takes time.
+
+    Raises:
+        UsageError, DataError: see `find_data`; an archive is unpacked later.
+    """
+    from transferkit.data.unpack import is_archive
+
+    if isinstance(data, (str, Path)) and not (Path(data).is_file() and is_archive(Path(data))):
+        find_data(data)
 
 
 def check_cache() -> None:
@@ -68,34 +109,28 @@ def check_cache() -> None:
         ) from error
 
 
-def open_training_data(data: str | Path, recipe: Recipe) -> Index:
-    """The index of images to train on.
-
-    Raises:
-        DataError: no classifier can be made of it; see `check_classes`.
-    """
-    index = open_data(data, recipe.exclude)
-    check_classes(index)
-    return index
-
-
 def _listed(file: str) -> frozenset[str]:
     path = Path(file)
     if not path.is_file():
         raise UsageError(f"--exclude {file}: no such file.")
-    if path.suffix.lower() == ".csv":
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"--exclude {file}: not UTF-8 text. A path a line, or a CSV, is needed.") from error
+    if path.suffix.lower() == ".csv" or (lines and lines[0].split(",")[0] == "path"):
         import pandas as pd
 
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
         if "path" not in frame:
             raise DataError(f"--exclude {file}: no column 'path'; has {', '.join(frame.columns)}.")
         return frozenset(frame["path"])
-    lines = path.read_text(encoding="utf-8").splitlines()
     return frozenset(line.strip() for line in lines if line.strip())
 
 
-def start(spec: BackboneSpec, weights: Path | None, recipe: Recipe) -> tuple[Device, Extractor]:
+def start(spec: BackboneSpec, weights: Path | None, recipe: Recipe, resize: str) -> tuple[Device, Extractor]:
     """Keras on its device, and the backbone with its weights, ready to extract features.
+
+    `resize` is the one of the plan.
 
     Raises:
         DeviceError, WeightsError: see `training.device` and `backbones.weights`.
@@ -117,7 +152,7 @@ def start(spec: BackboneSpec, weights: Path | None, recipe: Recipe) -> tuple[Dev
     extractor = Extractor(
         network=network,
         stages=find_stages(network),
-        policy=DecodePolicy(size_px=image_size, resize=recipe.resize),
+        policy=DecodePolicy(size_px=image_size, resize=resize),
         fingerprint=fingerprint(network),
         precision=device.precision,
         computed_by=_computed_by(device),

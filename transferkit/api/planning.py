@@ -1,18 +1,18 @@
 """Decide and show; train nothing."""
 
-from pathlib import Path
-
-from transferkit.api.finetuning import split
-from transferkit.api.inputs import open_training_data
+from transferkit.api.finetuning import planned
+from transferkit.api.inputs import Data
+from transferkit.api.settling import open_training_data
 from transferkit.backbones.catalogue import lookup
-from transferkit.plan import Plan, make_plan
+from transferkit.plan import Plan
 from transferkit.recipe import Recipe
 
 
-def plan(data: str | Path, recipe: Recipe) -> Plan:
-    """The plan that `finetune` would follow, from the files' names and bytes alone.
+def plan(data: Data, recipe: Recipe) -> Plan:
+    """The plan that `finetune` would follow; reads every file once, trains nothing.
 
-    Files that turn out to be unreadable only when decoded still count here.
+    Raises:
+        UsageError, DataError: as `finetune`.
     """
     spec = lookup(recipe.backbone)
-    return make_plan(recipe, spec, split(open_training_data(data, recipe), recipe))
+    return planned(open_training_data(data, recipe).usable, recipe, spec)

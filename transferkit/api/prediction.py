@@ -29,32 +29,39 @@ def predict(
 
     Returns:
         A frame `path,pred,p,top5` with a row for each file that could be read, and path -> reason
-        for those that could not.
+        for those that could not. For multi-label data `pred` joins the classes over the threshold.
 
     Raises:
-        UsageError: a path that does not exist.
+        UsageError: not one of the paths exists.
     """
     import pandas as pd
 
+    from transferkit.evaluation.multilabel import multilabel_predictions_frame
     from transferkit.evaluation.predictions import predictions_frame
 
-    files = _expanded(paths)
+    files, missing = _expanded(paths)
     names = run.labels
     probabilities, failed = probabilities_of(run, files, device)
+    failed |= missing
     read = [str(path) for path in files if str(path) not in failed]
     if not read:
         return pd.DataFrame(columns=["path", "pred", "p", "top5"]), failed
-    unknown = np.zeros(len(read), np.int64)
-    frame = predictions_frame(read, unknown, "", probabilities=probabilities, class_names=names)
+    given: dict[str, Any] = {"probabilities": probabilities, "class_names": names}
+    if run.multilabel:
+        unknown = np.zeros((len(read), len(names)), np.float32)
+        frame = multilabel_predictions_frame(read, unknown, "", threshold=run.threshold, **given)
+    else:
+        frame = predictions_frame(read, np.zeros(len(read), np.int64), "", **given)
     return frame[["path", "pred", "p", "top5"]], failed
 
 
 def probabilities_of(run: Run, files: Sequence[Path], device: str) -> tuple[np.ndarray, dict[str, str]]:
     """Float `(n, C)` for the files that can be read, and path -> reason for the rest."""
-    recipe = run.recipe
+    recipe, plan = run.recipe, run.plan
     prepare(device, "float32")  # the saved layers know their own precision
     model = load_model(run)
-    policy = DecodePolicy(size_px=int(run.plan["image_size"]), resize=recipe.resize)
+    # Runs of before the plan decided this have it in the recipe.
+    policy = DecodePolicy(size_px=int(plan["image_size"]), resize=plan.get("resize", recipe.resize))
     parts = [np.zeros((0, len(run.labels)), np.float32)]
     failed: dict[str, str] = {}
     with task("predict", len(files)) as bar:
@@ -80,18 +87,30 @@ def load_model(run: Run) -> Any:
         raise run.damaged("model.keras", error) from error
 
 
-def _expanded(paths: Sequence[str | Path]) -> list[Path]:
+def _expanded(paths: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:
+    """The files among paths and in folders, and path -> reason of what is no file to read.
+
+    Raises:
+        UsageError: nothing is there.
+    """
     files: list[Path] = []
+    failed: dict[str, str] = {}
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if not p.is_dir() and not p.name.startswith("."))
-            files += [p for p in inside if p.is_file() or p.is_symlink()]  # a broken link gets its error
-        elif path.is_file():
-            files.append(path)
-        elif path.exists():
-            raise UsageError(f"{path} is a pipe or device; files and folders are needed.")
-        else:
-            raise UsageError(f"no such file or folder: {path}")
+        inside = sorted(p for p in path.rglob("*") if not p.is_dir()) if path.is_dir() else [path]
+        for file in inside:
+            if file.name.startswith(".") and file != path:
+                continue
+            printable = str(file).encode("utf-8", "backslashreplace").decode()
+            if printable != str(file):  # neither a table nor a terminal could show it
+                failed[printable] = "its name is not UTF-8 text: rename it"
+            elif file.is_file() or (file.is_symlink() and path.is_dir()):  # a broken link gets its error
+                files.append(file)
+            elif file.exists():
+                failed[str(file)] = "a pipe, socket or device; files are needed"
+            else:
+                failed[str(file)] = "no such file"
     if not files:
-        raise UsageError(f"no files in {', '.join(map(str, paths))}")
-    return files
+        first = next(iter(failed.items()), None)
+        told = f"{first[0]}: {first[1]}" if first else f"no files in {', '.join(map(str, paths))}"
+        raise UsageError(told)
+    return files, failed

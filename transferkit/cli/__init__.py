@@ -13,6 +13,7 @@ from transferkit.cli.backbones import backbones
 from transferkit.cli.datasets import datasets
 from transferkit.cli.evaluate import evaluate
 from transferkit.cli.finetune import finetune
+from transferkit.cli.inspect import inspect
 from transferkit.cli.plan import plan
 from transferkit.cli.predict import predict
 from transferkit.cli.recipes import recipes
@@ -57,7 +58,7 @@ def cli() -> None:
     """
 
 
-for command in (finetune, plan, evaluate, predict, backbones, recipes, weights, datasets):
+for command in (finetune, plan, inspect, evaluate, predict, backbones, recipes, weights, datasets):
     cli.add_command(command)
 
 

@@ -2,10 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from transferkit.cli.tables import shown
 from transferkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from transferkit.evaluation.metrics import SplitMetrics
+    from transferkit.evaluation.multilabel import MultiLabelMetrics
 
 EXAMPLE = "\b\nExample:\n  transferkit evaluate runs/pets-1 new-photos/ --map kitten=cat"
 
@@ -40,6 +46,7 @@ def evaluate(
     The classes of DATA are joined with those of the run by name, never by position.
     """
     from transferkit.api import evaluate as run_evaluate
+    from transferkit.evaluation.multilabel import MultiLabelMetrics
     from transferkit.runs import Run, write_csv
 
     if predictions and not Path(predictions).absolute().parent.is_dir():
@@ -59,6 +66,15 @@ def evaluate(
         document = {"metrics": metrics.as_dict(), "failed": found.failed, "seen": found.seen}
         click.echo(json.dumps(document, ensure_ascii=False))
         return
+    if isinstance(metrics, MultiLabelMetrics):
+        _show_multilabel(metrics)
+    else:
+        _show(metrics)
+    for path, reason in found.failed.items():
+        click.echo(f"left out: {shown(path)}: {reason}", err=True)
+
+
+def _show(metrics: "SplitMetrics") -> None:
     low, high = metrics.top1_ci95
     click.echo(f"top-1 {metrics.top1:.1%} (95% {low:.1%} to {high:.1%}, n={metrics.n})")
     if metrics.top5_k < len(metrics.per_class):
@@ -71,9 +87,20 @@ def evaluate(
     if absent:
         click.echo(f"  ({absent} of the run's classes are not in the data)")
     else:
-        click.echo(f"macro-F1 {metrics.macro_f1:.3f}")
-    for path, reason in found.failed.items():
-        click.echo(f"left out: {path}: {reason}", err=True)
+        click.echo(f"macro-F1 {metrics.macro_f1:.3f}, balanced accuracy {metrics.balanced_accuracy:.3f}")
+
+
+def _show_multilabel(metrics: "MultiLabelMetrics") -> None:
+    click.echo(
+        f"mAP {metrics.map:.3f} (n={metrics.n}); an image may have several classes, so no top-1 or top-5"
+    )
+    click.echo(
+        f"at the threshold {metrics.threshold:.3f}: macro-F1 {metrics.macro_f1:.3f}, "
+        f"micro-F1 {metrics.micro_f1:.3f}, all classes right {metrics.exact_match:.1%}"
+    )
+    for row in metrics.per_class:
+        ap = "none" if row.ap is None else f"{row.ap:.3f}"
+        click.echo(f"  {row.label}: AP {ap}, F1 {row.f1:.3f}, n={row.n}")
 
 
 def _pairs(renames: tuple[str, ...]) -> dict[str, str]:

@@ -24,7 +24,8 @@ def finetune(data: str, recipe: Recipe, out: str | None, overwrite: bool, as_jso
     """Train a classifier on DATA and report how good it is.
 
     DATA is a folder with one sub-folder of images for each class (or train/, val/ and test/ with
-    such folders), or the name of a public data set ('transferkit datasets').
+    such folders), a .zip or .tar.gz of one, a CSV or Parquet table with columns path and label (and
+    perhaps split, group; labels joined by | are several), or the name of a public data set.
     """
     from transferkit.api import finetune as run_finetune
 
@@ -34,6 +35,14 @@ def finetune(data: str, recipe: Recipe, out: str | None, overwrite: bool, as_jso
         strategy = run.plan["strategy"]
         document = {"run": str(run.folder), "strategy": strategy, "metrics": metrics}
         click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    if run.multilabel:
+        for name, split in metrics["splits"].items():
+            click.echo(
+                f"{name}: mAP {split['map']:.3f} (n={split['n']}); linear classifier "
+                f"{metrics['linear_map'][name]:.3f}, constant answer {metrics['baseline_map'][name]:.3f}"
+            )
+        click.echo(f"report: {run.folder / 'report.md'}")
         return
     for name, split in metrics["splits"].items():
         low, high = split["top1_ci95"]

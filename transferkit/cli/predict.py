@@ -4,6 +4,8 @@ import json
 
 import click
 
+from transferkit.cli.tables import shown
+
 EXAMPLE = "\b\nExample:\n  transferkit predict runs/photos-1 new.jpg more/ > predictions.csv"
 
 
@@ -28,6 +30,6 @@ def predict(context: click.Context, run: str, paths: tuple[str, ...], device: st
     else:
         click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
     for path, reason in failed.items():
-        click.echo(f"{path}: cannot be read as an image: {reason}", err=True)
+        click.echo(f"{shown(path)}: no prediction: {reason}", err=True)
     if failed:
         context.exit(1)

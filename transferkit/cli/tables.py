@@ -20,3 +20,10 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int =
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         click.echo("  ".join(cells).rstrip())
+
+
+def shown(text: str, limit: int = 80) -> str:
+    """A name on one line: what does not print is written as an escape, a long middle left out."""
+    line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    half = (limit - 1) // 2
+    return line if len(line) <= limit else f"{line[:half]}…{line[-half:]}"

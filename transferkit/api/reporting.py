@@ -1,0 +1,163 @@
+"""What a run found, as a report and as a table of predictions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transferkit import runs
+from transferkit.api.candidates import Candidate, Work, kept_reason
+from transferkit.data.splits import SPLITS, intersections
+from transferkit.strategies import Phase
+from transferkit.training.device import Device
+from transferkit.training.linear import score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from transferkit.evaluation.crossval import CrossValidation
+    from transferkit.evaluation.metrics import SplitMetrics
+    from transferkit.evaluation.multilabel import MultiLabelMetrics
+    from transferkit.evaluation.report import Data, Decision, Report
+
+    Cross = Mapping[str, CrossValidation]
+
+
+def make_report(
+    work: Work, base: Candidate, best: Candidate, device: Device, data: str, cross: "Cross"
+) -> "Report":
+    """The report's numbers, from the candidates' probabilities."""
+    from transferkit.evaluation.report import Report
+
+    assert base.fitted is not None
+    labels = {split: work.labels[rows] for split, rows in work.rows.items()}
+    measure = "map" if work.multilabel else "top1"
+    return Report(
+        title=Path(data).resolve().name,
+        measure=measure,
+        data=_data(work, data),
+        class_names=tuple(work.class_names),
+        backbone=f"{work.plan.backbone} ({work.weights})",
+        strategy=work.plan.strategy,
+        decision=_decision(work),
+        splits=_metrics(work, best),
+        linear_score={s: score(p, labels[s])[0] for s, p in base.probabilities.items()},
+        baseline_score={s: _baseline(labels["train"], labels[s]) for s in best.probabilities},
+        kept=best.name,
+        kept_reason=kept_reason(work, base, best),
+        history=tuple(best.history),
+        linear_l2=base.fitted.l2,
+        linear_path=tuple(
+            {"l2": tried.l2, f"val_{measure}": tried.val_score, "val_nll": tried.val_nll}
+            for tried in base.fitted.path
+        ),
+        seconds=work.watch.seconds(),
+        notes=(*work.notes, *best.notes),
+        environment={
+            "weights": work.weights,
+            "device": device.name,
+            "precision": device.precision,
+            **runs.versions(),
+        },
+        cross_validation=cross,
+    )
+
+
+def predictions(work: Work, best: Candidate) -> "pd.DataFrame":
+    """The content of predictions.csv: a row for every image of val and test."""
+    import pandas as pd
+
+    from transferkit.evaluation.multilabel import multilabel_predictions_frame
+    from transferkit.evaluation.predictions import predictions_frame
+
+    frames = []
+    for split, found in best.probabilities.items():
+        rows = work.rows[split]
+        paths, labels = list(work.index.files["path"].iloc[rows]), work.labels[rows]
+        given: dict[str, Any] = {"probabilities": found, "class_names": work.class_names}
+        if work.multilabel:
+            given["threshold"] = _threshold(work, best)
+            frames.append(multilabel_predictions_frame(paths, labels, split, **given))
+        else:
+            frames.append(predictions_frame(paths, labels, split, **given))
+    return pd.concat(frames)
+
+
+def _data(work: Work, name: str) -> "Data":
+    from transferkit.evaluation.report import Data
+
+    files = work.index.files
+    counts = {
+        split: work.index.counted(files[files["split"] == split])
+        for split in SPLITS
+        if (files["split"] == split).any()
+    }
+    return Data(
+        name=name,
+        classes=len(work.class_names),
+        counts=counts,
+        images={split: int((files["split"] == split).sum()) for split in counts},
+        excluded=tuple(work.index.excluded[["path", "reason"]].itertuples(index=False, name=None)),
+        intersections=_proof(work),
+        findings=work.findings,
+    )
+
+
+def _proof(work: Work) -> dict[str, dict[str, int]]:
+    """What the splits share; of near duplicates nothing is claimed where none were looked for."""
+    found = intersections(work.index.files)
+    return {k: v for k, v in found.items() if k != NEAR or work.recipe.near_duplicates == "together"}
+
+
+NEAR = "near duplicates"
+
+
+def _decision(work: Work) -> "Decision":
+    from transferkit.evaluation.report import Decision
+
+    return Decision(
+        quadrant=work.plan.quadrant,
+        similarity=work.plan.similarity,
+        amount=work.plan.amount,
+        reasons=work.plan.reasons,
+        phases=tuple(_shown(phase) for phase in work.plan.phases),
+        balance=vars(work.plan.balance),
+    )
+
+
+def _metrics(work: Work, best: Candidate) -> "dict[str, SplitMetrics | MultiLabelMetrics]":
+    from transferkit.evaluation.metrics import evaluate
+    from transferkit.evaluation.multilabel import evaluate_multilabel
+
+    if not work.multilabel:
+        return {
+            s: evaluate(p, work.labels[work.rows[s]], work.class_names) for s, p in best.probabilities.items()
+        }
+    threshold = _threshold(work, best)
+    return {
+        split: evaluate_multilabel(found, work.labels[work.rows[split]], work.class_names, threshold)
+        for split, found in best.probabilities.items()
+    }
+
+
+def _threshold(work: Work, best: Candidate) -> float:
+    from transferkit.evaluation.multilabel import choose_threshold
+
+    return choose_threshold(best.probabilities["val"], work.labels[work.rows["val"]])
+
+
+def _baseline(train: np.ndarray, labels: np.ndarray) -> float:
+    """What an answer that looks at no image reaches."""
+    from transferkit.evaluation.metrics import majority_top1
+    from transferkit.evaluation.multilabel import mean_average_precision
+
+    if labels.ndim == 2:
+        return mean_average_precision(np.tile(train.mean(axis=0), (len(labels), 1)), labels)
+    return majority_top1(train, labels)
+
+
+def _shown(phase: Phase) -> dict[str, Any]:
+    """A phase without what says nothing to its kind."""
+    rest = ("epochs", "patience", "learning_rate")
+    return {k: v for k, v in vars(phase).items() if phase.kind == "finetune" or k not in rest}

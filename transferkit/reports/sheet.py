@@ -1,0 +1,106 @@
+"""The audit's findings as one picture: what was found, with the files to look at."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transferkit.data.findings import KINDS
+
+if TYPE_CHECKING:
+    from transferkit.data.audit import Audit
+
+TILE_PX = 132
+CAPTION_PX = 30
+GAP_PX = 8
+COLUMNS = 9
+SHOWN = 2 * COLUMNS  # files of one finding
+LETTERS = 24  # of a caption
+COLOURS = {"error": (176, 32, 32), "warning": (150, 96, 0), "note": (70, 70, 70)}
+
+
+def draw_sheet(audit: "Audit", target: Path) -> None:
+    """Draw a contact sheet of the findings on files as a PNG: a section for each kind, errors first.
+
+    A copy stands beside what it is a copy of. Files that cannot be decoded are grey tiles.
+    """
+    from PIL import Image, ImageDraw
+
+    sections = [section for section in _sections(audit) if section[1]]
+    width = COLUMNS * (TILE_PX + GAP_PX) + GAP_PX
+    heights = [_height(len(tiles)) for _, tiles, _ in sections]
+    sheet = Image.new("RGB", (width, max(60, sum(heights) + GAP_PX)), "white")
+    draw = ImageDraw.Draw(sheet)
+    top = GAP_PX
+    for (title, tiles, level), height in zip(sections, heights, strict=True):
+        draw.text((GAP_PX, top), title, fill=COLOURS[level], font=_font(15))
+        for place, (path, caption) in enumerate(tiles):
+            row, column = divmod(place, COLUMNS)
+            left = GAP_PX + column * (TILE_PX + GAP_PX)
+            _tile(sheet, audit.root / path, (left, top + 26 + row * (TILE_PX + CAPTION_PX + GAP_PX)), caption)
+        top += height
+    if not sections:
+        draw.text((GAP_PX, 20), "nothing was found on any file", fill="black", font=_font(15))
+    sheet.save(target, compress_level=6)
+
+
+def _sections(audit: "Audit") -> list[tuple[str, list[tuple[str, tuple[str, str]]], str]]:
+    """(title, tiles of (path, two lines), level) for each kind of finding."""
+    found = []
+    for (level, name), part in audit.findings.groupby(["level", "finding"], sort=False):
+        tiles: list[tuple[str, tuple[str, str]]] = []
+        for path, detail in part[["path", "detail"]].itertuples(index=False):
+            # Not for what is no plain file: to open a pipe would wait for ever.
+            if len(tiles) >= SHOWN or not (audit.root / path).is_file():
+                continue
+            tiles.append((path, (path, detail)))
+            if other := _other(detail, audit):
+                tiles.append((other, (other, "the other one")))
+        title = f"{level}: {name} ({len(part)}): {KINDS[str(name)].meaning}"
+        found.append((title, tiles[:SHOWN], str(level)))
+    return found
+
+
+def _other(detail: str, audit: "Audit") -> str:
+    """The file that a detail compares with, or ""."""
+    match = re.match(
+        r"(?:same bytes as|looks like|mirrored copy of) (.*?)(?:, labelled .*|, in \w+)?$", detail
+    )
+    return match[1] if match and (audit.root / match[1]).is_file() else ""
+
+
+def _height(tiles: int) -> int:
+    rows = -(-tiles // COLUMNS)
+    return 26 + rows * (TILE_PX + CAPTION_PX + GAP_PX) + GAP_PX
+
+
+def _tile(sheet: Any, path: Path, place: tuple[int, int], caption: tuple[str, str]) -> None:
+    from PIL import Image, ImageDraw
+
+    from transferkit.data.decode import DecodePolicy, decode
+    from transferkit.errors import UnreadableImage
+
+    left, top = place
+    draw = ImageDraw.Draw(sheet)
+    try:
+        pixels = decode(path, DecodePolicy(size_px=TILE_PX, resize="pad", background=(235, 235, 235)))
+        sheet.paste(Image.fromarray(pixels), place)
+    except UnreadableImage:
+        draw.rectangle((left, top, left + TILE_PX, top + TILE_PX), fill=(220, 220, 220))
+        draw.text((left + 14, top + TILE_PX // 2), "no picture", fill="black", font=_font(12))
+    for number, line in enumerate(caption):
+        at = (left, top + TILE_PX + 2 + 13 * number)
+        draw.text(at, _short(line), fill="black" if number == 0 else (90, 90, 90), font=_font(10))
+
+
+def _short(line: str) -> str:
+    """A line that fits under a tile; the end of a path says more than its beginning."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return line if len(line) <= LETTERS else f"…{line[1 - LETTERS :]}" if "/" in line else line[:LETTERS]
+
+
+def _font(size: int) -> Any:
+    """DejaVu, which has most letters and comes with matplotlib."""
+    from matplotlib import font_manager
+    from PIL import ImageFont
+
+    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
