@@ -13,6 +13,9 @@ from transferkit import progress
 from transferkit.backbones import catalogue
 from transferkit.backbones.catalogue import BackboneSpec, WeightsFile
 from transferkit.data.decode import DecodePolicy
+from transferkit.data.examine import examine
+from transferkit.data.folder import index_folder
+from transferkit.data.index import Index
 from transferkit.training.bank import Extractor
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -52,6 +55,11 @@ def draw_classes(root: Path, per_class: int, names: tuple[str, ...] = tuple(COLO
         for i in range(per_class):
             draw(root / name / f"{i:03d}.png", COLOURS[name], seed + 1000 * number + i)
     return root
+
+
+def indexed(root: Path, cache: Path) -> Index:
+    """The images of a folder that can be used, as training takes them."""
+    return examine(index_folder(root), cache).usable
 
 
 @pytest.fixture

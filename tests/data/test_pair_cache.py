@@ -25,9 +25,7 @@ def refuse(marks: np.ndarray) -> None:
     raise AssertionError("compared again")
 
 
-def test_the_same_marks_are_compared_once(
-    marks: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_same_marks_are_compared_once(marks: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     first = pairs_of(marks, tmp_path)
     assert [(pair.first, pair.second) for pair in first] == [(0, 9)]
     monkeypatch.setattr(pair_cache, "find_pairs", refuse)

@@ -5,10 +5,10 @@ import keras
 import numpy as np
 import pytest
 
-from tests.conftest import draw, draw_classes
+from tests.conftest import draw, draw_classes, indexed
 from transferkit import progress
 from transferkit.data.decode import decode
-from transferkit.data.index import Index, index_folder
+from transferkit.data.index import Index
 from transferkit.errors import DataError
 from transferkit.timing import Stopwatch
 from transferkit.training import bank
@@ -16,8 +16,8 @@ from transferkit.training.bank import Extractor, pooled_bank, predict
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Index:
-    return index_folder(draw_classes(tmp_path / "photos", 5))
+def index(tmp_path: Path, own_cache: Path) -> Index:
+    return indexed(draw_classes(tmp_path / "photos", 5), own_cache)
 
 
 def test_pooled_features_are_the_means_of_each_stage(extractor: Extractor, index: Index):
@@ -50,7 +50,7 @@ def test_renamed_files_are_known_and_only_new_ones_computed(extractor: Extractor
     first = pooled_bank(extractor, index, Stopwatch())
     (index.root / "red" / "000.png").rename(index.root / "red" / "renamed.png")
     draw(index.root / "red" / "new.png", (9, 9, 9), seed=77)
-    later = index_folder(index.root)
+    later = indexed(index.root, extractor.cache)
     second = pooled_bank(extractor, later, Stopwatch())
     assert second.computed == 1
     row = list(later.files["path"]).index("red/renamed.png")
@@ -68,26 +68,25 @@ def test_other_weights_have_another_bank(
 def test_equal_files_are_computed_once(extractor: Extractor, index: Index):
     copy = index.root / "red" / "copy.png"
     copy.write_bytes((index.root / "red" / "000.png").read_bytes())
-    found = pooled_bank(extractor, index_folder(index.root), Stopwatch())
+    found = pooled_bank(extractor, indexed(index.root, extractor.cache), Stopwatch())
     assert found.computed == 15
     assert np.array_equal(found.features[10], found.features[-1])
 
 
 def test_files_that_cannot_be_read_are_named_and_the_rest_goes_on(extractor: Extractor, index: Index):
-    (index.root / "red" / "bad.png").write_bytes(b"no image")
-    later = index_folder(index.root)
-    found = pooled_bank(extractor, later, Stopwatch())
-    assert list(found.failed) == ["red/bad.png"]
+    (index.root / "red" / "003.png").write_bytes(b"no image any more")
+    found = pooled_bank(extractor, index, Stopwatch())
+    assert list(found.failed) == ["red/003.png"]
     assert np.isfinite(found.features).all()
-    again = pooled_bank(extractor, later, Stopwatch())
+    again = pooled_bank(extractor, index, Stopwatch())
     assert again.failed == found.failed
 
 
-def test_nothing_readable_is_an_error(extractor: Extractor, tmp_path: Path):
-    (tmp_path / "bad" / "a").mkdir(parents=True)
-    (tmp_path / "bad" / "a" / "x.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="not one of 1 files could be read"):
-        pooled_bank(extractor, index_folder(tmp_path / "bad"), Stopwatch())
+def test_nothing_readable_is_an_error(extractor: Extractor, index: Index):
+    for path in index.files["path"]:
+        (index.root / path).write_bytes(b"no image any more")
+    with pytest.raises(DataError, match="not one of 15 files could be read"):
+        pooled_bank(extractor, index, Stopwatch())
 
 
 def test_memory_is_bounded_by_shards(extractor: Extractor, index: Index, monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,7 @@ import numpy as np
 from transferkit.api.inputs import Data, open_data
 from transferkit.api.prediction import probabilities_of
 from transferkit.cache import cache_root
-from transferkit.data.examine import examine
+from transferkit.data.examine import check_usable, examine
 from transferkit.data.index import Index
 from transferkit.errors import DataError, UsageError
 from transferkit.progress import say
@@ -64,7 +64,9 @@ def evaluate(
     """
     from transferkit.evaluation.labels import join_labels
 
-    index = examine(open_data(data), cache_root(), compare=False).usable
+    examined = examine(open_data(data, group_by=""), cache_root(), compare=False)
+    check_usable(examined)
+    index = examined.usable
     _check_kind(run, index)
     index = replace(index, files=_of_split(index.files, split))
     number = join_labels(index.labels, run.labels, renames or {}, allow_missing=allow_missing)

@@ -78,8 +78,9 @@ def _path(text: str | None) -> Path | None:
 def planned(index: Index, recipe: Recipe, spec: BackboneSpec) -> Plan:
     """The plan for images that have been looked at, split as the recipe asks."""
     settled = settle(index, recipe).index
+    plan = make_plan(recipe, spec, settled)
     fold_rows(index, settled.files, recipe)
-    return make_plan(recipe, spec, settled)
+    return plan
 
 
 def fold_rows(index: Index, files: "pd.DataFrame", recipe: Recipe) -> np.ndarray | None:

@@ -31,7 +31,7 @@ def open_data(data: Data, exclude: str | None = None, *, group_by: str | None = 
         data: path, name, or a table as `data.manifest` takes it.
         exclude: file that lists paths to leave out: a line each, or a CSV with a column `path`.
         group_by: files that must share a split: a column of the manifest, or a regular expression
-            whose first group (or whole match) in the path names the group.
+            whose first group (or whole match) in the path names the group; "" where groups do not matter.
 
     Raises:
         UsageError, DataError: see `index_folder` and `index_manifest`.
@@ -53,7 +53,7 @@ def _opened(data: Data, exclude: frozenset[str], group_by: str | None) -> Index:
         index = index_folder(source, exclude)
         return grouped(index, group_by) if group_by else index
     if group_by and set(group_by) & set("\\.^$*+?{}[]|()"):  # no name of a column, so a pattern
-        return grouped(index_manifest(source, exclude), group_by)
+        return grouped(index_manifest(source, exclude, group_by=""), group_by)
     return index_manifest(source, exclude, group_by=group_by)
 
 

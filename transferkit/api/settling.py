@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transferkit.api.inputs import Data, open_data
 from transferkit.cache import cache_root
-from transferkit.data.examine import Examined, examine
+from transferkit.data.examine import Examined, check_usable, examine
 from transferkit.data.index import Index, check_classes
 from transferkit.data.splits import label_conflicts, split_index
 from transferkit.errors import DataError, UsageError
@@ -33,6 +33,7 @@ def open_training_data(data: Data, recipe: Recipe) -> Examined:
     """
     index = open_data(data, recipe.exclude, group_by=recipe.group_by)
     examined = examine(index, cache_root(), compare=recipe.near_duplicates == "together")
+    check_usable(examined)
     check_classes(examined.usable)
     return examined
 

@@ -102,11 +102,13 @@ def _of_files(examined: Examined) -> Iterator[Finding]:
     """What single files are."""
     facts = examined.facts.assign(path=examined.listed.files["path"])
     facts = facts[facts["problem"] == ""]
+    if facts.empty:
+        return
     short = facts[["width", "height"]].min(axis=1)
     aspect = facts[["width", "height"]].max(axis=1) / short.clip(lower=1)
     flat = facts["contrast"] < UNIFORM_CONTRAST
     dark = facts["bright"] < DARK_BRIGHT
-    blurred = (facts["smoothness"] > BLURRED_SMOOTHNESS) & ~flat & ~dark
+    blurred = (facts["smoothness"] > BLURRED_SMOOTHNESS) & ~flat & ~dark & (short >= TINY_PX)
     size = facts["width"].astype(str) + "x" + facts["height"].astype(str) + " px"
     tests: list[tuple[str, pd.Series, pd.Series | str]] = [
         ("wrong-extension", _wrong_extension(facts), "is " + facts["format"]),
@@ -159,7 +161,7 @@ def _of_classes(examined: Examined) -> Iterator[Finding]:
         alike[unicodedata.normalize("NFKC", label).casefold().strip()].append(label)
     for names in alike.values():
         for name in names if len(names) > 1 else ():
-            others = ", ".join(repr(other) for other in names if other != name)
+            others = ", ".join(ascii(other) for other in names if other != name)
             yield finding(f"{name}/", "name-collision", f"alike but for case or Unicode form: {others}")
     yield from _imbalance({label: found["total"] for label, found in counts.items()})
 
@@ -177,7 +179,10 @@ def _small_classes(examined: Examined) -> Iterator[Finding]:
     where = " in train" if given else ""
     for label in examined.listed.labels:
         if different[label] < len(parts):
-            detail = f"{different[label]} different images{where}; one each is needed for {', '.join(parts)}"
+            images = "image" if different[label] == 1 else "images"
+            detail = (
+                f"{different[label]} different {images}{where}; one each is needed for {', '.join(parts)}"
+            )
             yield finding(f"{label}/", "small-class", detail)
 
 

@@ -5,6 +5,7 @@ stated colour, deep and unusual modes brought to 8-bit RGB, and of an animation 
 """
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ POLICY_VERSION = 2
 # Evaluation crop of the ImageNet networks: short side to 256 for an input of 224.
 CROP_RATIO = 256 / 224
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses, as a decompression bomb
-THREADS = 4
+THREADS = min(32, max(4, os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,19 +47,11 @@ def examine(index: Index, cache: Path, *, compare: bool = True) -> Examined:
         index: from a folder or manifest.
         cache: the folder of all caches.
         compare: look for near duplicates; without, every file is a cluster of its own.
-
-    Raises:
-        DataError: not one file can be decoded.
     """
     import pandas as pd
 
     found = scan([index.root / path for path in index.files["path"]], cache)
     bad = (found.facts["problem"] != "").to_numpy()
-    if bad.all():
-        path, reason = index.files["path"].iloc[0], found.facts["reason"].iloc[0]
-        raise DataError(
-            f"{index.root}: not one of {len(bad)} files could be read as an image; such as {path}: {reason}."
-        )
     pairs = _pairs(found.facts, found.marks, cache) if compare else []
     files = index.files.assign(
         sha256=found.facts["sha256"],
@@ -76,6 +68,20 @@ def examine(index: Index, cache: Path, *, compare: bool = True) -> Examined:
         excluded=pd.concat([index.excluded, broken], ignore_index=True),
     )
     return Examined(index, found.facts, pairs, usable, found.scanned)
+
+
+def check_usable(examined: Examined) -> None:
+    """Refuse files of which none can be decoded.
+
+    Raises:
+        DataError: says of the first what is wrong with it.
+    """
+    if examined.usable.files.empty:
+        path, reason = examined.listed.files["path"].iloc[0], examined.facts["reason"].iloc[0]
+        raise DataError(
+            f"{examined.listed.root}: not one of {len(examined.facts)} files could be read as an image; "
+            f"such as {path}: {reason}."
+        )
 
 
 def _pairs(facts: "pd.DataFrame", marks: np.ndarray, cache: Path) -> "list[Pair]":

@@ -58,7 +58,7 @@ def index_manifest(
         source: a CSV file (comma, semicolon or tab; UTF-8), a Parquet file, or a table in memory.
         exclude: paths to leave out, as the index holds them.
         root: what paths are relative to; the manifest's folder, or the working folder for a table.
-        group_by: the column that holds the groups, if it is not `group`.
+        group_by: the column that holds the groups, if it is not `group`; "" where no column is looked for.
 
     Raises:
         UsageError: no such file, no column `group_by`, or pyarrow is missing.
@@ -124,7 +124,7 @@ def _columns(given: list[str], name: str, group_by: str | None) -> dict[str, int
     """Where the columns of the index stand in the table."""
     names = [tidy(column) for column in given]
     wanted = {column: column for column in COLUMNS}
-    if group_by is not None:
+    if group_by:
         wanted["group"] = tidy(group_by)
         if wanted["group"] not in names:
             near = ", ".join(nearest_first(wanted["group"], [column for column in names if column]))
@@ -142,7 +142,7 @@ def _columns(given: list[str], name: str, group_by: str | None) -> dict[str, int
                 f"{name}: no column {column!r} among {shown}.{guess}{'.' if guess else ''} Needed are path "
                 "and label; split and group may be there."
             )
-        if alike:
+        if alike and (column != "group" or group_by is None):
             way = " or give it as group_by" if column == "group" else ""
             raise DataError(f"{name}: no column {column!r}.{guess}{way}, or remove it if it is no {column}.")
     return {column: names.index(called) for column, called in wanted.items() if called in names}
