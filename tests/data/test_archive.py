@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from tests.conftest import draw_classes
-from transferkit.data.archive import is_archive, unpacked
+from transferkit.data.archive import unpacked
 from transferkit.data.folder import index_folder
 from transferkit.data.manifest import index_manifest
+from transferkit.data.unpack import is_archive
 from transferkit.errors import DataError, FetchError
 
 TARS = {".tar": "w", ".tar.gz": "w:gz", ".tar.bz2": "w:bz2", ".tar.xz": "w:xz"}

@@ -7,8 +7,7 @@ from tempfile import TemporaryDirectory
 from transferkit.data.folder import CLUTTER, SPLIT_NAMES
 from transferkit.data.index import IMAGE_SUFFIXES
 from transferkit.data.manifest import is_manifest
-from transferkit.data.unpack import is_archive as is_archive
-from transferkit.data.unpack import unpack
+from transferkit.data.unpack import into_place, unpack
 from transferkit.errors import DataError, FetchError
 
 _MANIFEST = "manifest.csv"
@@ -51,7 +50,7 @@ def _unpack(archive: Path, ready: Path) -> None:
             made.mkdir()
             unpack(archive, made, label=archive.name)
             _inside(made, archive)  # what holds no images is not kept
-            _into_place(made, ready)
+            into_place(made, ready)
     except FetchError as error:
         raise DataError(f"{error} If you trust it, unpack it yourself and give the folder.") from error
     except OSError as error:
@@ -59,14 +58,6 @@ def _unpack(archive: Path, ready: Path) -> None:
             f"{archive.name}: cannot be unpacked into {ready.parent}: {error}. "
             "TRANSFERKIT_CACHE names another folder for the cache."
         ) from error
-
-
-def _into_place(made: Path, ready: Path) -> None:
-    try:
-        made.rename(ready)
-    except OSError:
-        if not ready.is_dir():  # otherwise another process was first, with the same files
-            raise
 
 
 def _inside(folder: Path, archive: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from transferkit.data.unpack import unpack
+from transferkit.data.unpack import into_place, unpack
 from transferkit.download import download
 from transferkit.errors import DataError, FetchError, unknown_name
 from transferkit.progress import say
@@ -152,7 +152,7 @@ def fetch(name: str, *, cache: Path, url: str | None = None) -> Path:
                 _write_digits(made)
             else:
                 _make(wanted, url or wanted.url, Path(scratch), made)
-            _into_place(made, ready)
+            into_place(made, ready)
     except FetchError:
         raise
     except OSError as error:
@@ -229,14 +229,6 @@ def _place(path: Path, layout: Layout) -> Path | None:
         return path if len(path.parts) > 1 else None  # beside the class folders: a licence, a list
     match = re.fullmatch(layout.class_from_name, path.name)
     return Path(match[1], path.name) if match else None
-
-
-def _into_place(made: Path, ready: Path) -> None:
-    try:
-        made.rename(ready)
-    except OSError:
-        if not ready.is_dir():  # otherwise another process was first, with the same files
-            raise
 
 
 def _write_digits(folder: Path) -> None:

@@ -137,6 +137,15 @@ def _tar(archive: Path) -> tarfile.TarFile:
     return tarfile.open(archive, tarinfo=_Header)
 
 
+def into_place(made: Path, ready: Path) -> None:
+    """Rename a folder that is whole to where others look for it; one that is there already wins."""
+    try:
+        made.rename(ready)
+    except OSError:
+        if not ready.is_dir():  # otherwise another process was first, with the same files
+            raise
+
+
 def _unpack(members: Iterable[Member], archive: Path, folder: Path, label: str) -> None:
     safe = _judged(members, archive.stat().st_size, label)
     with task(f"unpack {label}", total=len(safe), unit="files") as progress:

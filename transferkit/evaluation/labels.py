@@ -40,6 +40,11 @@ def join_labels(
     return {name: numbers[wanted] for name, wanted in asked.items()}
 
 
+def joinable(name: str) -> str:
+    """A class name as it stands among names joined by a vertical bar."""
+    return name.replace("\\", "\\\\").replace("|", "\\|")
+
+
 def _check_renames(
     renames: Mapping[str, str], data_classes: Sequence[str], model_classes: Sequence[str]
 ) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transferkit.evaluation.labels import joinable
 from transferkit.evaluation.metrics import SMALLEST_P, Bools, Floats, rank
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def multilabel_predictions_frame(
     """
     import pandas as pd
 
-    quoted = [name.replace("\\", "\\\\").replace("|", "\\|") for name in class_names]
+    quoted = [joinable(name) for name in class_names]
     finite = _finite(probabilities)
     best = np.asarray(probabilities, dtype=np.float64).max(axis=1)
     ranked = ("|".join(quoted[number] for number in row) for row in rank(probabilities)[:, :5])

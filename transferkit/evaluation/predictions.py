@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from transferkit.evaluation.labels import joinable
 from transferkit.evaluation.metrics import Floats, Ints, predict, rank
 
 
@@ -31,7 +32,7 @@ def predictions_frame(
         class_names: the C names in output order.
     """
     names = np.array(class_names, dtype=object)
-    quoted = [name.replace("\\", "\\\\").replace("|", "\\|") for name in class_names]
+    quoted = [joinable(name) for name in class_names]
     made = predict(probabilities) >= 0
     order = rank(probabilities)[:, :5]
     best = np.asarray(probabilities, dtype=np.float64)[np.arange(len(order)), order[:, 0]]

@@ -48,13 +48,18 @@ def _sections(audit: "Audit") -> list[tuple[str, list[tuple[str, tuple[str, str]
     found = []
     for (level, name), part in audit.findings.groupby(["level", "finding"], sort=False):
         tiles: list[tuple[str, tuple[str, str]]] = []
+        pairs: set[frozenset[str]] = set()
         for path, detail in part[["path", "detail"]].itertuples(index=False):
             # Not for what is no plain file: to open a pipe would wait for ever.
             if len(tiles) >= SHOWN or not (audit.root / path).is_file():
                 continue
+            other = _other(detail, audit)
+            if other and frozenset((path, other)) in pairs:
+                continue
             tiles.append((path, (path, detail)))
-            if other := _other(detail, audit):
+            if other:
                 tiles.append((other, (other, "the other one")))
+                pairs.add(frozenset((path, other)))
         title = f"{level}: {name} ({len(part)}): {KINDS[str(name)].meaning}"
         found.append((title, tiles[:SHOWN], str(level)))
     return found
