@@ -275,3 +275,11 @@ def test_what_lies_beside_a_missing_folder_is_named_without_clutter(pets: Path) 
     with pytest.raises(UsageError) as caught:
         check_is_folder(pets.parent / "pet")
     assert "hidden" not in str(caught.value)
+
+
+def test_a_class_whose_images_are_all_excluded_is_no_fault(tmp_path: Path):
+    for name in ("cats/a.png", "cats/b.png", "dogs/a.png"):
+        picture(tmp_path / name, (9, 9, 9), 0)
+    index = index_folder(tmp_path, frozenset({"dogs/a.png"}))
+    found = index.excluded.set_index("path")["finding"].to_dict()
+    assert found == {"dogs/": "ignored", "dogs/a.png": ""}

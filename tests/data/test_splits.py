@@ -140,7 +140,7 @@ def test_fractions_that_leave_no_train_are_refused(fractions: tuple[float, float
         divided(CATS_AND_DOGS, val=fractions[0], test=fractions[1])
     assert str(caught.value) == (
         f"val_fraction {fractions[0]:g} and test_fraction {fractions[1]:g} leave nothing to train with: they "
-        f"make {sum(fractions):g}, and less than 1 is allowed. Lower one, such as --set test_fraction=0.15."
+        f"make {sum(fractions):g}, and less than 1 is allowed. Lower one, such as --test-fraction 0.15."
     )
 
 
@@ -226,7 +226,7 @@ def test_too_few_images_are_refused_by_name(count: int) -> None:
     assert refusal(index(("", "cats", count), ("", "dogs", 9))) == (
         "photos: too few different images for one of each class in train, val and test: "
         f"'cats' ({images}). Each class needs 3 that share no content, near duplicate or group: add images, "
-        "move the class away, or leave out the test part with --set test_fraction=0."
+        "move the class away, or leave out the test part with --test-fraction 0."
     )
 
 
@@ -257,7 +257,7 @@ def test_copies_do_not_count_as_images() -> None:
 def test_what_joins_too_much_is_named(column: str, kind: str, hint: str) -> None:
     told = refusal(alike(index(("", "cats", 9), ("", "dogs", 9)), column, tuple(range(8))))
     assert f"'cats' ({kind} and 1 image of 9 files, none for test)" in told
-    assert told.endswith(f"with --set test_fraction=0. {hint}")
+    assert told.endswith(f"with --test-fraction 0. {hint}")
 
 
 def test_both_are_named_where_either_would_join_as_much() -> None:

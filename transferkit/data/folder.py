@@ -21,7 +21,7 @@ SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "va
 SPLIT_NAMES |= {"validation": "val", "test": "test", "testing": "test"}
 CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 CLUTTER_FILE, CLUTTER_FOLDER = "hidden or system file", "hidden or system folder"
-EMPTY_CLASS = "class folder without images"
+EMPTY_CLASS = LeftOut("", "class folder without images", "small-class")
 
 
 def index_folder(root: Path, exclude: frozenset[str] = frozenset()) -> Index:
@@ -41,7 +41,7 @@ def index_folder(root: Path, exclude: frozenset[str] = frozenset()) -> Index:
     rows: list[tuple[str, str, str, str]] = []
     left_out: list[LeftOut] = []
     for split, label, folder in _class_folders(root, left_out):
-        before = len(rows)
+        before, given_up = len(rows), len(left_out)
         for path in _files_below(folder, left_out, root):
             relative = _relative(path, root)
             if relative in exclude:
@@ -51,7 +51,9 @@ def index_folder(root: Path, exclude: frozenset[str] = frozenset()) -> Index:
             else:
                 rows.append((relative, label, split, ""))
         if len(rows) == before:
-            left_out.append(LeftOut(_relative(folder, root) + "/", EMPTY_CLASS, "small-class"))
+            asked = any(out.finding == "" for out in left_out[given_up:])
+            why = LeftOut("", "all its images are excluded", "ignored") if asked else EMPTY_CLASS
+            left_out.append(why._replace(path=_relative(folder, root) + "/"))
     left_out += absent(exclude, left_out)
     if not rows:
         raise DataError(_no_images(root, left_out))

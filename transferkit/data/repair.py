@@ -121,7 +121,7 @@ def impossible(placing: Placing, files: "pd.DataFrame", members: Members, gone: 
     wanted = placing.needed[labels]
     advice = "add images, or move the class away"
     if 3 in placing.bounds:
-        advice = "add images, move the class away, or leave out the test part with --set test_fraction=0"
+        advice = "add images, move the class away, or leave out the test part with --test-fraction 0"
     return (
         f"too few different images for one of each class in {_and(np.flatnonzero(wanted.any(axis=0)))}: "
         f"{', '.join(listed)}{more}. Each class needs {wanted.sum(axis=1).max()} that share no content, "

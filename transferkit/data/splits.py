@@ -202,7 +202,7 @@ def _bounds(
     if val + test >= 1:
         raise UsageError(
             f"val_fraction {val:g} and test_fraction {test:g} leave nothing to train with: they make "
-            f"{val + test:g}, and less than 1 is allowed. Lower one, such as --set test_fraction=0.15."
+            f"{val + test:g}, and less than 1 is allowed. Lower one, such as --test-fraction 0.15."
         )
     bounds = {TRAIN: (val + test, 1.0), VAL: (test, val + test), TEST: (0.0, test)}
     return {place: (low, high) for place, (low, high) in bounds.items() if low < high}
