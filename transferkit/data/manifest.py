@@ -142,9 +142,10 @@ def _columns(given: list[str], name: str, group_by: str | None) -> dict[str, int
                 f"{name}: no column {column!r} among {shown}.{guess}{'.' if guess else ''} Needed are path "
                 "and label; split and group may be there."
             )
-        if alike and (column != "group" or group_by is None):
-            way = " or give it as group_by" if column == "group" else ""
-            raise DataError(f"{name}: no column {column!r}.{guess}{way}, or remove it if it is no {column}.")
+        if alike and column == "split":
+            raise DataError(f"{name}: no column {column!r}.{guess}, or remove it if it is no {column}.")
+        if alike and group_by is None:
+            say(f"WARNING: {name}: column {alike[0]!r} is passed over; --group-by keeps its files together")
     return {column: names.index(called) for column, called in wanted.items() if called in names}
 
 
