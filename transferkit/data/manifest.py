@@ -135,18 +135,24 @@ def _columns(given: list[str], name: str, group_by: str | None) -> dict[str, int
             raise DataError(f"{name}: more than one column {called!r}: {shown}. Rename all but one.")
         if called in names:
             continue
-        alike = [given[names.index(other)] for other in OTHER_NAMES[column] if other in names]
-        guess = f" Did you mean {alike[0]!r}? Rename it to {column!r}" if alike else ""
-        if column in ("path", "label"):
-            raise DataError(
-                f"{name}: no column {column!r} among {shown}.{guess}{'.' if guess else ''} Needed are path "
-                "and label; split and group may be there."
-            )
-        if alike and column == "split":
-            raise DataError(f"{name}: no column {column!r}.{guess}, or remove it if it is no {column}.")
-        if alike and group_by is None:
-            say(f"WARNING: {name}: column {alike[0]!r} is passed over; --group-by keeps its files together")
+        _tell_missing(column, name, given, group_by)
     return {column: names.index(called) for column, called in wanted.items() if called in names}
+
+
+def _tell_missing(column: str, name: str, given: list[str], group_by: str | None) -> None:
+    """What to say of a column of the index that a table lacks; an error where that matters."""
+    names = [tidy(one) for one in given]
+    alike = [given[names.index(other)] for other in OTHER_NAMES[column] if other in names]
+    guess = f" Did you mean {alike[0]!r}? Rename it to {column!r}" if alike else ""
+    if column in ("path", "label"):
+        raise DataError(
+            f"{name}: no column {column!r} among {', '.join(map(repr, given[:20]))}.{guess}{'.' if guess else ''} Needed are path "
+            "and label; split and group may be there."
+        )
+    if alike and column == "split":
+        raise DataError(f"{name}: no column {column!r}.{guess}, or remove it if it is no {column}.")
+    if alike and group_by is None:
+        say(f"WARNING: {name}: column {alike[0]!r} is passed over; --group-by keeps its files together")
 
 
 def _sets_of_names(rows: "pd.DataFrame", name: str) -> "pd.DataFrame":
