@@ -145,8 +145,9 @@ def _tell_missing(column: str, name: str, given: list[str], group_by: str | None
     alike = [given[names.index(other)] for other in OTHER_NAMES[column] if other in names]
     guess = f" Did you mean {alike[0]!r}? Rename it to {column!r}" if alike else ""
     if column in ("path", "label"):
+        shown = ", ".join(map(repr, given[:20]))
         raise DataError(
-            f"{name}: no column {column!r} among {', '.join(map(repr, given[:20]))}.{guess}{'.' if guess else ''} Needed are path "
+            f"{name}: no column {column!r} among {shown}.{guess}{'.' if guess else ''} Needed are path "
             "and label; split and group may be there."
         )
     if alike and column == "split":
