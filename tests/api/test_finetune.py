@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -330,32 +328,6 @@ def test_a_data_set_goes_by_its_name():
     index = open_data("digits")
     assert len(index.files) == 1797
     assert index.labels == list("0123456789")
-
-
-JAX_RUN = """
-import sys
-import tests.conftest as shared
-from unittest import mock
-from transferkit.backbones import build, catalogue, table
-table.TABLE = (*catalogue.every(), shared.TOY)
-build.build = lambda spec, size=None, classifier=False: shared.toy_network(size or 32)
-from transferkit.api import finetune
-from transferkit.recipe import Recipe
-for strategy in ("linear", "finetune-top"):
-    asked = Recipe(backbone="toy", weights="none", batch_size=8, epochs=2, learning_rate=3e-3)
-    run = finetune(sys.argv[1], asked.updated({"strategy": strategy}, "test"), out=sys.argv[2] + strategy)
-    assert run.environment["backend"] == "jax", run.environment
-    assert run.metrics["splits"]["val"]["top1"] >= run.metrics["linear_top1"]["val"]
-"""
-
-
-def test_the_same_code_runs_on_jax(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    pytest.importorskip("jax")
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    arguments = [sys.executable, "-c", JAX_RUN, str(photos), str(tmp_path / "run-")]
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(arguments, cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.real

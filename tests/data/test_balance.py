@@ -6,7 +6,6 @@ from transferkit.data.balance import (
     balanced_order,
     class_counts,
     class_weights,
-    effective_images,
     imbalance_ratio,
     sample_weights,
 )
@@ -53,12 +52,6 @@ def test_an_image_weighs_the_mean_of_its_classes_by_their_shares():
 def test_class_numbers_and_their_shares_weigh_the_same():
     weights = np.array([0.5, 2.0, 3.0])
     assert np.array_equal(sample_weights(LABELS, weights), sample_weights(np.eye(3)[LABELS], weights))
-
-
-def test_unequal_weights_count_as_fewer_images():
-    # (3 + 1)^2 / (9 + 1): one image of weight 3 and one of 1 are worth 1.6 of equal weight.
-    assert effective_images(np.array([3.0, 1.0])) == pytest.approx(1.6)
-    assert effective_images(np.full(7, 0.3)) == pytest.approx(7)
 
 
 @pytest.mark.parametrize("epoch", range(5))

@@ -46,6 +46,7 @@ def evaluate(
     renames: Mapping[str, str] | None = None,
     allow_missing: bool = False,
     split: str | None = None,
+    exclude: str | None = None,
     device: str = "auto",
 ) -> Evaluation:
     """Evaluate a run on a folder of labelled images.
@@ -56,6 +57,7 @@ def evaluate(
         renames: class name in the data -> the run's name for it.
         allow_missing: accept data that lacks some of the run's classes.
         split: only the images that the folder or manifest gives to this split.
+        exclude: file that lists paths to leave out, as `finetune` takes it.
         device: `auto`, `cpu`, `gpu` or `gpu:N`, whatever the run was trained on.
 
     Raises:
@@ -64,10 +66,10 @@ def evaluate(
     """
     from transferkit.evaluation.labels import join_labels
 
-    examined = examine(open_data(data, group_by=""), cache_root(), compare=False)
+    examined = examine(open_data(data, exclude, group_by=""), cache_root(), compare=False)
     check_usable(examined)
     index = examined.usable
-    _check_kind(run, index)
+    index = _of_kind(run, index)
     index = replace(index, files=_of_split(index.files, split))
     number = join_labels(index.labels, run.labels, renames or {}, allow_missing=allow_missing)
     files = index.files
@@ -84,12 +86,16 @@ def evaluate(
     return Evaluation(metrics, frame, failed, seen)
 
 
-def _check_kind(run: Run, index: Index) -> None:
-    if index.multilabel != run.multilabel:
-        words = {True: "several labels for an image (joined by |)", False: "one label for each image"}
+def _of_kind(run: Run, index: Index) -> Index:
+    """The index with as many labels for an image as the run knows."""
+    if index.multilabel and not run.multilabel:
         raise DataError(
-            f"{index.root} has {words[index.multilabel]}, but the run learned from {words[run.multilabel]}."
+            f"{index.root} has several labels for an image (joined by |), but the run learned from one "
+            "label for each image. Give images with one label, or train a run on several."
         )
+    if run.multilabel and not index.multilabel:
+        say("WARNING: each image has one label here; the other classes of the run count as absent from it.")
+    return replace(index, multilabel=run.multilabel)
 
 
 def _scored(

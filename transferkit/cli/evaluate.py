@@ -28,6 +28,7 @@ EXAMPLE = "\b\nExample:\n  transferkit evaluate runs/pets-1 new-photos/ --map ki
 )
 @click.option("--allow-missing", is_flag=True, help="Accept data without some of the run's classes.")
 @click.option("--split", metavar="NAME", help="Only the folder's train, val or test part.")
+@click.option("--exclude", metavar="FILE", help="Text or CSV file with paths to leave out.")
 @click.option("--predictions", metavar="FILE", help="Write a CSV row for every image.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -37,6 +38,7 @@ def evaluate(
     renames: tuple[str, ...],
     allow_missing: bool,
     split: str | None,
+    exclude: str | None,
     predictions: str | None,
     device: str,
     as_json: bool,
@@ -57,6 +59,7 @@ def evaluate(
         renames=_pairs(renames),
         allow_missing=allow_missing,
         split=split,
+        exclude=exclude,
         device=device,
     )
     if predictions:

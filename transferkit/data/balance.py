@@ -50,14 +50,6 @@ def sample_weights(targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(sums > 0, means, 1.0))
 
 
-def effective_images(weights: np.ndarray) -> float:
-    """How many images of equal weight have a mean as uncertain as that of images with these weights.
-
-    Source: Kish 1965, (sum w)^2 / sum w^2.
-    """
-    return float(weights.sum() ** 2 / np.square(weights).sum())
-
-
 def balanced_order(rows: np.ndarray, labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     """As many draws from the rows as there are rows, the classes drawn equally often, shuffled.
 

@@ -186,8 +186,8 @@ def _balance(decision: Decision) -> str:
 
 BALANCED = {
     "weights": "So that all classes count alike, an image weighs by its class.",
-    "sampler": "Fine-tuning draws all classes equally often. The linear classifier, which draws nothing, "
-    "weighs each image by its class.",
+    "sampler": "Gradient phases draw all classes equally often; the linear classifier, which draws "
+    "nothing, weighs each image by its class.",
 }
 
 
@@ -261,7 +261,7 @@ def _repeat(environment: Mapping[str, str]) -> str:
     rows = [[text(key), text(value)] for key, value in environment.items()]
     return (
         "```\ntransferkit finetune DATA --recipe RUN/recipe.yaml\n```\n\n"
-        "DATA is the folder of images, RUN the folder of this report. It was made with:\n\n"
+        "DATA is what the run was given, RUN the folder of this report. It was made with:\n\n"
         + table(["", "version"], rows)
     )
 
