@@ -178,7 +178,20 @@ def decide_balance(asked: str, counts: Mapping[str, int]) -> Balance:
     if method != "none":
         found = class_weights(images).tolist()
         weights = {name: round(weight, 6) for name, weight in zip(counts, found, strict=True)}
+        reason = f"{reason[:-1]}: {_listed_weights(weights)}."
     return Balance(method=method, ratio=ratio, weights=weights, reason=reason)
+
+
+def _listed_weights(weights: Mapping[str, float]) -> str:
+    """All weights of a few classes; of many the smallest and the largest."""
+    names = sorted(weights, key=weights.__getitem__)
+    if len(names) <= LISTED_WEIGHTS:
+        return ", ".join(f"{name} {weights[name]:.3g}" for name in weights)
+    first, last = names[0], names[-1]
+    return f"from {weights[first]:.3g} ({first}) to {weights[last]:.3g} ({last})"
+
+
+LISTED_WEIGHTS = 10
 
 
 def _stated(value: str) -> str | None:

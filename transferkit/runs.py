@@ -1,5 +1,6 @@
 """The run folder: written aside and renamed when whole, read back by name."""
 
+import csv
 import json
 import os
 import platform
@@ -121,7 +122,9 @@ class Run:
 
 def default_folder(data: str) -> Path:
     """`runs/NAME-N` with the smallest number that is free."""
-    stem = Path(data).resolve().name or "run"
+    place = Path(data).resolve()
+    stem = place.name.split(".")[0] if place.is_file() else place.name
+    stem = stem or "run"
     number = 1
     while (folder := Path("runs") / f"{stem}-{number}").exists():
         number += 1
@@ -214,7 +217,11 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_csv(path: Path, frame: "pd.DataFrame") -> None:
     """CSV with a header; numbers in full precision, so that equal runs write equal bytes."""
-    frame.to_csv(path, index=False, lineterminator="\n")
+    # A bare carriage return in a name ends a row for most readers unless it is quoted.
+    if any(frame[column].astype(str).str.contains("\r", regex=False).any() for column in frame):
+        frame.to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    else:
+        frame.to_csv(path, index=False, lineterminator="\n")
 
 
 def versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from transferkit.data.index import Index
-from transferkit.data.splits import Split, fold_numbers, intersections, label_conflicts, split_index
+from transferkit.data.splits import Split, fold_numbers, intersections, split_index
 from transferkit.data.units import unit_numbers
 from transferkit.errors import DataError, UsageError
 
@@ -451,19 +451,6 @@ def test_intersections_are_counted_from_the_table() -> None:
     assert intersections(files)["path"].keys() == {"train & test"}
     three = intersections(divided(CATS_AND_DOGS).files)
     assert three["group"] == {"train & val": 0, "train & test": 0, "val & test": 0}
-
-
-def test_equal_files_under_two_labels_are_told() -> None:
-    rows = [("a/1", "a", "x"), ("a/2", "a", "x"), ("b/1", "b", "y"), ("c/1", "c", "y")]
-    files = pd.DataFrame(rows, columns=["path", "label", "sha256"])
-    assert label_conflicts(files) == ["2 files with equal bytes stand under two labels: b/1, c/1"]
-    assert label_conflicts(files.iloc[:3]) == []
-
-
-def test_the_order_of_several_labels_is_no_conflict() -> None:
-    files = pd.DataFrame({"path": ["1", "2"], "label": ["a|b", "b|a"], "sha256": "x"})
-    assert label_conflicts(files) == []
-    assert len(label_conflicts(files.assign(label=["a|b", "b|c"]))) == 1
 
 
 def test_folds_share_out_each_class_evenly() -> None:

@@ -115,7 +115,8 @@ def _prepared(
     readable = examined.usable.without(bank.failed)
     check_classes(readable)
     settled = settle(readable, recipe)
-    index, notes = settled.index, settled.notes
+    found = audit(examined).findings
+    index, notes = settled.index, [*settled.notes, *_conflicts(found)]
     _tell(index, notes)
     plan = make_plan(recipe, spec, index)
     class_names = index.labels
@@ -136,8 +137,20 @@ def _prepared(
         weights=weights,
         class_weights=np.array([weight[name] for name in class_names]) if weight else None,
         folds=fold_rows(readable, index.files, recipe),
-        findings=dict(audit(examined).findings["finding"].value_counts()),
+        findings=dict(found["finding"].value_counts()),
     )
+
+
+def _conflicts(findings: "pd.DataFrame") -> list[str]:
+    """What the audit found that spoils labels; it is trained on, for who knows which label is right."""
+    wrong = findings[findings["finding"] == "label-conflict"]
+    if wrong.empty:
+        return []
+    path, detail = wrong["path"].iloc[0], wrong["detail"].iloc[0]
+    return [
+        f"WARNING: {wrong['path'].nunique()} files show a picture that stands under another label too, "
+        f"such as {path}: {detail}. 'transferkit inspect DATA --exclude-list FILE' lists them"
+    ]
 
 
 def _tell(index: Index, notes: list[str]) -> None:
@@ -163,8 +176,9 @@ def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: D
         runs.write_json(folder / "labels.json", work.class_names)
         (folder / "recipe.yaml").write_text(work.recipe.with_absolute_paths().to_yaml(), encoding="utf-8")
         runs.write_json(folder / "plan.json", work.plan.as_dict())
-        runs.write_csv(folder / "splits.csv", files[["path", "label", "split"]])
-        runs.write_csv(folder / "content.csv", files[["sha256", "split"]])
+        groups = ["group"] if (files["group"] != "").any() else []
+        runs.write_csv(folder / "splits.csv", files[["path", "label", "split", *groups]])
+        runs.write_csv(folder / "content.csv", files[["path", "sha256", "split"]])
         runs.write_csv(folder / "excluded.csv", work.index.excluded[["path", "reason"]])
         columns = [*runs.HISTORY_COLUMNS, *(["val_map"] if work.multilabel else [])]
         runs.write_csv(folder / "history.csv", pd.DataFrame(best.history, columns=columns))

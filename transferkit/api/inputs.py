@@ -8,7 +8,7 @@ from transferkit.backbones.catalogue import BackboneSpec
 from transferkit.cache import cache_root
 from transferkit.data.decode import DecodePolicy
 from transferkit.data.folder import check_is_folder, index_folder
-from transferkit.data.index import NOT_THERE, Index
+from transferkit.data.index import NOT_THERE, ON_REQUEST, Index
 from transferkit.errors import DataError, UsageError
 from transferkit.progress import say
 from transferkit.recipe import Recipe
@@ -36,8 +36,12 @@ def open_data(data: Data, exclude: str | None = None, *, group_by: str | None = 
     Raises:
         UsageError, DataError: see `index_folder` and `index_manifest`.
     """
-    left_out = _listed(exclude) if exclude else frozenset()
-    index = _opened(data, left_out, group_by)
+    left_out = _listed(exclude) if exclude else {}
+    index = _opened(data, frozenset(left_out), group_by)
+    index.excluded["reason"] = [
+        f"{reason} ({why})" if reason == ON_REQUEST and (why := left_out.get(path)) else reason
+        for path, reason in zip(index.excluded["path"], index.excluded["reason"], strict=True)
+    ]
     absent = index.excluded.loc[index.excluded["reason"] == NOT_THERE, "path"]
     if len(absent):
         say(f"WARNING: --exclude names {len(absent)} files that are not there: {', '.join(absent[:5])}")
@@ -46,13 +50,13 @@ def open_data(data: Data, exclude: str | None = None, *, group_by: str | None = 
 
 def _opened(data: Data, exclude: frozenset[str], group_by: str | None) -> Index:
     from transferkit.data.groups import grouped
-    from transferkit.data.manifest import index_manifest
+    from transferkit.data.manifest import has_column, index_manifest
 
     source = find_data(data) if isinstance(data, (str, Path)) else data
     if isinstance(source, Path) and source.is_dir():
         index = index_folder(source, exclude)
         return grouped(index, group_by) if group_by else index
-    if group_by and set(group_by) & set("\\.^$*+?{}[]|()"):  # no name of a column, so a pattern
+    if group_by and not has_column(source, group_by) and set(group_by) & set("\\.^$*+?{}[]|()"):
         return grouped(index_manifest(source, exclude, group_by=""), group_by)
     return index_manifest(source, exclude, group_by=group_by)
 
@@ -109,7 +113,8 @@ def check_cache() -> None:
         ) from error
 
 
-def _listed(file: str) -> frozenset[str]:
+def _listed(file: str) -> dict[str, str]:
+    """Paths to leave out, each with why, as far as the file tells."""
     path = Path(file)
     if not path.is_file():
         raise UsageError(f"--exclude {file}: no such file.")
@@ -117,14 +122,19 @@ def _listed(file: str) -> frozenset[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"--exclude {file}: not UTF-8 text. A path a line, or a CSV, is needed.") from error
-    if path.suffix.lower() == ".csv" or (lines and lines[0].split(",")[0] == "path"):
-        import pandas as pd
+    if path.suffix.lower() != ".csv" and (not lines or lines[0].split(",")[0] != "path"):
+        return {line.strip().removeprefix("./"): "" for line in lines if line.strip()}
+    import pandas as pd
 
+    try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if "path" not in frame:
-            raise DataError(f"--exclude {file}: no column 'path'; has {', '.join(frame.columns)}.")
-        return frozenset(frame["path"])
-    return frozenset(line.strip() for line in lines if line.strip())
+    except ValueError as error:  # pandas' own kinds are of it
+        raise DataError(f"--exclude {file}: not a table: {error}") from error
+    if "path" not in frame:
+        raise DataError(f"--exclude {file}: no column 'path'; has {', '.join(frame.columns)}.")
+    told = frame[[column for column in ("finding", "detail") if column in frame]]
+    whys = [": ".join(filter(None, row)) for row in told.itertuples(index=False, name=None)]
+    return dict(zip(frame["path"], whys or [""] * len(frame), strict=True))
 
 
 def start(spec: BackboneSpec, weights: Path | None, recipe: Recipe, resize: str) -> tuple[Device, Extractor]:

@@ -1,6 +1,7 @@
 """What a run says of images, on new files."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ def _expanded(paths: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:
     files: list[Path] = []
     failed: dict[str, str] = {}
     for path in map(Path, paths):
-        inside = sorted(p for p in path.rglob("*") if not p.is_dir()) if path.is_dir() else [path]
+        inside = sorted(_below(path)) if path.is_dir() else [path]
         for file in inside:
             if file.name.startswith(".") and file != path:
                 continue
@@ -114,3 +115,15 @@ def _expanded(paths: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:
         told = f"{first[0]}: {first[1]}" if first else f"no files in {', '.join(map(str, paths))}"
         raise UsageError(told)
     return files, failed
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Everything below a folder that is no folder; links are followed, no folder entered twice."""
+    entered: set[Path] = set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        real = Path(here).resolve()
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        yield from (Path(here, name) for name in files)

@@ -105,12 +105,13 @@ def _data(work: Work, name: str) -> "Data":
 
 
 def _proof(work: Work) -> dict[str, dict[str, int]]:
-    """What the splits share; of near duplicates nothing is claimed where none were looked for."""
+    """What the splits share; nothing is claimed of what was not looked for."""
     found = intersections(work.index.files)
-    return {k: v for k, v in found.items() if k != NEAR or work.recipe.near_duplicates == "together"}
-
-
-NEAR = "near duplicates"
+    if work.recipe.near_duplicates != "together":
+        del found["near duplicates"]
+    if (work.index.files["group"] == "").all():
+        del found["group"]
+    return found
 
 
 def _decision(work: Work) -> "Decision":

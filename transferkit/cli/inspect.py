@@ -46,17 +46,21 @@ def inspect(
     from transferkit.api import audit
     from transferkit.runs import write_csv
 
-    for option, file in (("--csv", csv), ("--exclude-list", exclude_list), ("--sheet", sheet)):
-        _check_writable(option, file)
+    files = {"--csv": csv, "--exclude-list": exclude_list, "--sheet": sheet}
+    for option, file in files.items():
+        _check_writable(option, file, data, exclude)
     found = audit(data, exclude=exclude, group_by=group_by)
-    if csv:
-        write_csv(Path(csv), found.findings)
-    if exclude_list:
-        write_csv(Path(exclude_list), found.exclude)
-    if sheet:
-        from transferkit.reports.sheet import draw_sheet
+    try:
+        if csv:
+            write_csv(Path(csv), found.findings)
+        if exclude_list:
+            write_csv(Path(exclude_list), found.exclude)
+        if sheet:
+            from transferkit.reports.sheet import draw_sheet
 
-        draw_sheet(found, Path(sheet))
+            draw_sheet(found, Path(sheet))
+    except OSError as error:
+        raise UsageError(f"{error.filename or 'a file'} cannot be written: {error.strerror}.") from error
     if as_json:
         rows = found.findings.to_dict(orient="records")
         document = {"classes": found.classes, "findings": rows, "scan": _scan(found)}
@@ -66,13 +70,36 @@ def inspect(
     context.exit(1 if found.errors else 0)
 
 
-def _check_writable(option: str, file: str | None) -> None:
-    if file and not Path(file).absolute().parent.is_dir():
+def _check_writable(option: str, file: str | None, data: str, exclude: str | None) -> None:
+    """Refuse a place that cannot be written, or that holds something of the user's."""
+    if not file:
+        return
+    path = Path(file)
+    if not path.absolute().parent.is_dir():
         raise UsageError(f"{option} {file}: no such folder.")
-    if file and Path(file).is_dir():
+    if path.is_dir():
         raise UsageError(f"{option} {file} is a folder; the name of a file is needed.")
-    if option == "--sheet" and file and Path(file).suffix.lower() != ".png":
+    if option == "--sheet" and path.suffix.lower() != ".png":
         raise UsageError(f"--sheet {file}: a PNG is drawn; give a name that ends in .png.")
+    mine = [Path(place).resolve() for place in (data, exclude or data)]
+    inside = Path(data).is_dir() and path.resolve().is_relative_to(mine[0])
+    if path.resolve() in mine or inside:
+        raise UsageError(f"{option} {file} is or lies in what is inspected; give another place.")
+    if path.exists() and not _is_ours(path):
+        raise UsageError(f"{option} {file} is there already and not of inspect's making; give another name.")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is one that an earlier inspect wrote."""
+    from transferkit.reports.sheet import is_sheet
+
+    if path.suffix.lower() == ".png":
+        return is_sheet(path)
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return stream.readline().startswith(("path,finding,", '"path","finding",'))
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _scan(found: "Audit") -> dict[str, float]:
@@ -92,13 +119,20 @@ def _show(found: "Audit") -> None:
         _show_kinds(found)
     click.echo()
     levels = found.findings["level"].value_counts()
-    counts = ", ".join(f"{levels.get(level, 0)} {level}s" for level in ("error", "warning", "note"))
+    counts = ", ".join(_counted(levels.get(level, 0), level) for level in ("error", "warning", "note"))
     rate = f", {found.files / found.seconds:.0f} files/s" if found.seconds > 0 else ""
-    click.echo(f"{counts}. {found.files} files in {found.seconds:.1f} s ({found.scanned} read{rate}).")
+    click.echo(
+        f"{counts}. {_counted(found.files, 'file')} in {found.seconds:.1f} s ({found.scanned} read{rate})."
+    )
     if len(found.exclude):
-        click.echo(
-            f"--exclude-list FILE writes the {len(found.exclude)} files that finetune should leave out."
-        )
+        files = _counted(len(found.exclude), "file")
+        click.echo(f"--exclude-list FILE writes the {files} that finetune should leave out.")
+    for lost in found.lost:
+        click.echo(f"WARNING: with it {lost} would have no image left.")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _show_kinds(found: "Audit") -> None:
@@ -111,5 +145,5 @@ def _show_kinds(found: "Audit") -> None:
         for path, detail in part[["path", "detail"]].head(EXAMPLES).itertuples(index=False):
             rows.append(["", "", "", f"  {shown(path, 60)}", shown(detail, 90)])
         if len(part) > EXAMPLES:
-            rows.append(["", "", "", f"  and {len(part) - EXAMPLES} more", ""])
+            rows.append(["", "", "", f"  and {len(part) - EXAMPLES} more: --csv FILE", ""])
     echo_table(["level", "finding", "files", "what it is", "what is done, or what to do"], rows, left=5)

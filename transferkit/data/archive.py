@@ -52,7 +52,10 @@ def _unpack(archive: Path, ready: Path) -> None:
             _inside(made, archive)  # what holds no images is not kept
             into_place(made, ready)
     except FetchError as error:
-        raise DataError(f"{error} If you trust it, unpack it yourself and give the folder.") from error
+        raise DataError(
+            f"{str(error).rstrip('.')}. Copy or make it anew; or, if you trust it, unpack it yourself and "
+            "give the folder."
+        ) from error
     except OSError as error:
         raise DataError(
             f"{archive.name}: cannot be unpacked into {ready.parent}: {error}. "

@@ -7,14 +7,14 @@ warnings may, notes tell how a file is treated. Nothing is ever changed on disk.
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from transferkit.data.balance import AUTO_RATIO, imbalance_ratio
-from transferkit.data.copies import copies, leaked
+from transferkit.data.copies import copies, find_alike, leaked
 from transferkit.data.examine import Examined
 from transferkit.data.findings import (
     BLURRED_SMOOTHNESS,
@@ -27,6 +27,7 @@ from transferkit.data.findings import (
     Finding,
     finding,
 )
+from transferkit.data.folder import BESIDE, EMPTY_CLASS
 from transferkit.data.index import Index, names_of
 from transferkit.data.signature import SUFFIXES
 from transferkit.data.units import members, unit_numbers
@@ -48,6 +49,7 @@ class Audit:
         files: files that were examined; `scanned` of them read now, the rest known from before.
         seconds: the scan and the comparison took.
         exclude: paths whose exclusion clears the errors that files cause, with the finding.
+        lost: classes, and classes of given splits, of which that would leave no image.
     """
 
     root: Path
@@ -57,6 +59,7 @@ class Audit:
     scanned: int
     seconds: float
     exclude: "pd.DataFrame"
+    lost: tuple[str, ...] = ()
 
     @property
     def errors(self) -> int:
@@ -68,10 +71,11 @@ def audit(examined: Examined, seconds: float = 0.0) -> Audit:
     """Every finding on a data set whose files have been examined."""
     import pandas as pd
 
+    alike = find_alike(examined)
     rows = [
         *_left_out(examined),
         *_of_files(examined),
-        *copies(examined),
+        *copies(alike),
         *_of_classes(examined),
     ]
     rank = {level: place for place, level in enumerate(LEVELS)}
@@ -80,6 +84,7 @@ def audit(examined: Examined, seconds: float = 0.0) -> Audit:
         set(rows), key=lambda row: (rank[row.level], names.index(row.finding), row.path, row.detail)
     )
     findings = pd.DataFrame(rows, columns=list(Finding._fields))
+    exclude = _to_exclude(examined, rows, set(leaked(alike)))
     return Audit(
         root=examined.listed.root,
         classes=class_counts(examined.usable),
@@ -87,7 +92,8 @@ def audit(examined: Examined, seconds: float = 0.0) -> Audit:
         files=len(examined.facts),
         scanned=examined.scanned,
         seconds=seconds,
-        exclude=_to_exclude(examined, rows),
+        exclude=exclude,
+        lost=tuple(_lost(examined.usable, set(exclude["path"]))),
     )
 
 
@@ -95,7 +101,9 @@ def _left_out(examined: Examined) -> Iterator[Finding]:
     """What the index leaves out, and what the scan could not decode."""
     for path, reason, name in examined.usable.excluded.itertuples(index=False):
         if name:
-            yield finding(path, name, reason)
+            # An empty folder makes no class and no harm; pictures that nobody uses may be missed.
+            missed = reason in (BESIDE, EMPTY_CLASS.reason)
+            yield finding(path, name, reason, "warning" if missed else "")
 
 
 def _of_files(examined: Examined) -> Iterator[Finding]:
@@ -120,9 +128,9 @@ def _of_files(examined: Examined) -> Iterator[Finding]:
         ("animated", facts["frames"] > 1, facts["frames"].astype(str) + " frames"),
         ("tiny", short < TINY_PX, size),
         ("extreme-aspect", aspect > EXTREME_ASPECT, size),
-        ("uniform", flat, "contrast " + facts["contrast"].map("{:.1f} of 127".format)),
+        ("uniform", flat, "its luma deviates by " + facts["contrast"].map("{:.1f} of 255".format)),
         ("dark", dark, "95 % of its pixels are below " + facts["bright"].map("{:.0f} of 255".format)),
-        ("blurred", blurred, "smoothness " + facts["smoothness"].map("{:.2f} of 4".format)),
+        ("blurred", blurred, "smoothness " + facts["smoothness"].map("{:.2f}; 4 has no detail".format)),
     ]
     for name, where, detail in tests:
         told = facts["path"].to_frame().assign(detail=detail)[where]
@@ -155,14 +163,19 @@ def class_counts(index: Index) -> dict[str, dict[str, int]]:
 def _of_classes(examined: Examined) -> Iterator[Finding]:
     """What is wrong with classes as such."""
     counts = class_counts(examined.usable)
+    if len(counts) == 1:
+        yield finding(WHOLE, "small-class", f"one class only ({next(iter(counts))}); two are needed")
     yield from _small_classes(examined)
+    yield from _missing_classes(counts)
     alike = defaultdict(list)
     for label in counts:
         alike[unicodedata.normalize("NFKC", label).casefold().strip()].append(label)
     for names in alike.values():
         for name in names if len(names) > 1 else ():
             others = ", ".join(ascii(other) for other in names if other != name)
-            yield finding(f"{name}/", "name-collision", f"alike but for case or Unicode form: {others}")
+            yield finding(
+                f"{name}/", "name-collision", f"alike but for case, blanks or Unicode form: {others}"
+            )
     yield from _imbalance({label: found["total"] for label, found in counts.items()})
 
 
@@ -186,6 +199,16 @@ def _small_classes(examined: Examined) -> Iterator[Finding]:
             yield finding(f"{label}/", "small-class", detail)
 
 
+def _missing_classes(counts: dict[str, dict[str, int]]) -> Iterator[Finding]:
+    """Classes that a given val or test has no image of: its figures say nothing of them."""
+    given = {split for found in counts.values() for split in found} & {"val", "test"}
+    for split in sorted(given, reverse=True):
+        for label, found in counts.items():
+            if split not in found:
+                detail = f"no image in the given {split}, whose figures say nothing of this class"
+                yield finding(f"{label}/", "small-class", detail, "warning")
+
+
 def _imbalance(totals: dict[str, int]) -> Iterator[Finding]:
     ratio = imbalance_ratio(np.array(list(totals.values())))
     if ratio > AUTO_RATIO:
@@ -194,22 +217,32 @@ def _imbalance(totals: dict[str, int]) -> Iterator[Finding]:
         yield finding(WHOLE, "imbalance", detail)
 
 
-def _to_exclude(examined: Examined, rows: Iterable[Finding]) -> "pd.DataFrame":
+def _to_exclude(examined: Examined, rows: Iterable[Finding], leaks: set[str]) -> "pd.DataFrame":
     """The files whose exclusion clears the errors that files cause, and the copies beyond the first."""
     import pandas as pd
 
     files = examined.listed.files
     label = dict(zip(files["path"], files["label"], strict=True))
-    lower = set(leaked(examined))
     listed: dict[str, tuple[str, str]] = {}
     for row in rows:
-        bad = row.level == "error" and (row.finding != "leak" or row.path in lower)
+        bad = row.level == "error" and (row.finding != "leak" or row.path in leaks)
         if row.path in label and (bad or row.finding == "duplicate"):
             listed.setdefault(row.path, (row.finding, row.detail))
-    small = {row.path: row.detail for row in rows if row.finding == "small-class"}
+    small = {r.path: r.detail for r in rows if r.finding == "small-class" and r.level == "error"}
     for path in label:
         for name in names_of(label[path], examined.listed.multilabel):
             if why := small.get(f"{name}/"):
                 listed.setdefault(path, ("small-class", f"{name}: {why}"))
     table = [(path, *why) for path, why in sorted(listed.items())]
     return pd.DataFrame(table, columns=["path", "finding", "detail"])
+
+
+def _lost(index: Index, excluded: set[str]) -> Iterator[str]:
+    """The classes that would be gone, and those that a given split would lack."""
+    after = replace(index, files=index.files[~index.files["path"].isin(excluded)])
+    before, left = class_counts(index), class_counts(after)
+    for label, counts in before.items():
+        if label not in left:
+            yield label
+        else:
+            yield from (f"{label} in {split}" for split in counts if split not in left[label])

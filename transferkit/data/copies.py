@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transferkit.data.examine import Examined
 from transferkit.data.findings import Finding, finding
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Alike(NamedTuple):
@@ -16,16 +19,15 @@ class Alike(NamedTuple):
     labelled_alike: bool  # whether another label is a conflict
 
 
-def find_alike(examined: Examined) -> Iterator[Alike]:
-    """Files with equal bytes, near duplicates, and groups."""
+def find_alike(examined: Examined) -> list[Alike]:
+    """Files with equal bytes, near duplicates, and groups that stand in two given splits."""
     files = examined.usable.files
-    for _, same in files[files["sha256"].duplicated(keep=False)].groupby("sha256", sort=False):
-        yield Alike(list(same.itertuples()), "same bytes as", True)
-    yield from _near(examined)
-    given = files[(files["group"] != "") & (files["split"] != "")]
-    for group, same in given.groupby("group", sort=False):
-        if same["split"].nunique() > 1:
-            yield Alike(list(same.itertuples()), f"of the same group ({group}) as", False)
+    found = [Alike(same, "same bytes as", True) for same in _gathered(files, "sha256")]
+    found += _near(examined)
+    for same in _gathered(files[(files["group"] != "") & (files["split"] != "")], "group"):
+        if len({one.split for one in same}) > 1:
+            found.append(Alike(same, f"of the same group ({same[0].group}) as", False))
+    return found
 
 
 def _near(examined: Examined) -> Iterator[Alike]:
@@ -44,9 +46,17 @@ def _near(examined: Examined) -> Iterator[Alike]:
             yield Alike(both, "mirrored copy of" if pair.mirrored else "looks like", not pair.mirrored)
 
 
-def copies(examined: Examined) -> Iterator[Finding]:
+def _gathered(files: "pd.DataFrame", column: str) -> list[list[Any]]:
+    """The rows that share a value with another row, value by value."""
+    sets: dict[str, list[Any]] = {}
+    for row in files[files[column].duplicated(keep=False)].itertuples():
+        sets.setdefault(getattr(row, column), []).append(row)
+    return list(sets.values())
+
+
+def copies(found: Sequence[Alike]) -> Iterator[Finding]:
     """Copies, those under other labels, and those in other splits."""
-    for alike in find_alike(examined):
+    for alike in found:
         name = COPIES.get(alike.how)
         first: dict[tuple[str, str], str] = {}
         for one in alike.files if name else ():
@@ -86,9 +96,9 @@ def _other(values: dict[str, str], own: str) -> str:
     return next((value for value in values if value and value != own), "")
 
 
-def leaked(examined: Examined) -> Iterator[str]:
+def leaked(found: Sequence[Alike]) -> Iterator[str]:
     """Of files that leak, those outside the split that is last in train, val, test."""
-    for alike in find_alike(examined):
+    for alike in found:
         highest = max(RANK[one.split] for one in alike.files)
         yield from (one.path for one in alike.files if 0 < RANK[one.split] < highest)
 

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from transferkit.data.depth import is_deep_colour, read_deep_colour, to_8_bit
+from transferkit.data.signature import check_size, diagnosis
 from transferkit.errors import UnreadableImage
 
 # Part of the key of every feature bank: raise it when a change here changes pixels.
 POLICY_VERSION = 2
 # Evaluation crop of the ImageNet networks: short side to 256 for an input of 224.
 CROP_RATIO = 256 / 224
-MAX_PIXELS = 178_956_970  # where Pillow itself refuses, as a decompression bomb
+READ_BYTES = 64_000_000  # of a file that failed, to say what it is
 THREADS = min(32, max(4, os.cpu_count() or 1))
 
 
@@ -60,25 +61,23 @@ def decode(path: Path, policy: DecodePolicy) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
-            _check_size(image)
+            check_size(image)
             side = math.ceil(policy.size_px * CROP_RATIO)
             image.draft("RGB", (side, side))  # JPEG only: decodes at 1/2, 1/4 or 1/8 where enough
             deep = is_deep_colour(image)
             picture = read_deep_colour(image, path, upright) if deep else upright(image)
             return np.asarray(_fit(to_rgb(picture, policy.background), policy))
     except Exception as error:  # Pillow and its plug-ins raise many kinds for broken files
-        raise UnreadableImage(str(path), _reason(error)) from error
+        raise UnreadableImage(str(path), _reason(path, error)) from error
 
 
-def _reason(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return "not an image, or broken from its first bytes" if "cannot identify" in text else text
-
-
-def _check_size(image: Any) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{width}x{height} pixels are more than the limit of {MAX_PIXELS:,}")
+def _reason(path: Path, error: Exception) -> str:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(READ_BYTES)
+    except OSError as unread:
+        return unread.strerror or str(unread)
+    return diagnosis(data, error)[1]
 
 
 def upright(image: Any) -> Any:

@@ -26,9 +26,11 @@ KINDS = {
     "not-an-image": Kind("error", "an image by name only", "left out; remove it or fetch it anew"),
     "too-large": Kind("error", "more pixels than are decoded", "left out; make it smaller"),
     "label-conflict": Kind("error", "one picture, two labels", "decide which; --exclude-list has both"),
-    "leak": Kind("error", "one picture or group, two splits", "the copy outside test is left out"),
+    "leak": Kind("error", "one picture or group, two splits", "left out of train (of val, if test has it)"),
     "small-class": Kind("error", "too few images to split", "add images, or leave the class out"),
-    "name-collision": Kind("error", "names alike but for case or Unicode form", "merge or rename them"),
+    "name-collision": Kind(
+        "error", "names alike but for case, blanks or Unicode form", "merge or rename them"
+    ),
     "wrong-extension": Kind("warning", "of another format than its name says", "used as what it is"),
     "tiny": Kind("warning", f"a side under {TINY_PX} px", "used; is it a thumbnail?"),
     "extreme-aspect": Kind("warning", f"longer than {EXTREME_ASPECT:g} to 1", "used; --resize pad keeps all"),

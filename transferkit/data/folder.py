@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from transferkit.data.index import (
+    ON_REQUEST,
     Index,
     LeftOut,
     absent,
@@ -20,6 +21,7 @@ from transferkit.errors import DataError, UsageError, nearest_first
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val"}
 SPLIT_NAMES |= {"validation": "val", "test": "test", "testing": "test"}
 CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+BESIDE = "beside train/val/test folders, so not a class"
 CLUTTER_FILE, CLUTTER_FOLDER = "hidden or system file", "hidden or system folder"
 EMPTY_CLASS = LeftOut("", "class folder without images", "small-class")
 
@@ -45,7 +47,7 @@ def index_folder(root: Path, exclude: frozenset[str] = frozenset()) -> Index:
         for path in _files_below(folder, left_out, root):
             relative = _relative(path, root)
             if relative in exclude:
-                left_out.append(LeftOut(relative, "excluded on request", ""))
+                left_out.append(LeftOut(relative, ON_REQUEST, ""))
             elif out := why_left_out(path, relative):
                 left_out.append(out)
             else:
@@ -93,7 +95,7 @@ def _class_folders(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[str, s
     for top in tops:
         split = SPLIT_NAMES.get(top.name.lower())
         if split is None:
-            left_out.append(ignored(top.name + "/", "beside train/val/test folders, so not a class"))
+            left_out.append(ignored(top.name + "/", BESIDE))
             continue
         yield from ((split, folder.name, folder) for folder in _folders(top, left_out, root))
 

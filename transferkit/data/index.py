@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .tif .tiff .avif .ppm .pgm .pbm .jp2 .ico".split()
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .tif .tiff .avif .ppm .pgm .pbm .jp2 .ico "
+    ".heic .heif .jxl".split()  # these three are told to be what Pillow does not read
 )
 NOT_THERE = "to be excluded on request, but not there"
+ON_REQUEST = "excluded on request"
 BETWEEN_NAMES = "|"  # joins the class names of an image that has several
 
 

@@ -11,6 +11,7 @@ from transferkit.data.folder import SPLIT_NAMES
 from transferkit.data.index import (
     BETWEEN_NAMES,
     IMAGE_SUFFIXES,
+    ON_REQUEST,
     Index,
     LeftOut,
     absent,
@@ -73,7 +74,7 @@ def index_manifest(
     found = _look(rows["path"].unique().tolist(), base)
     rows["path"] = rows["path"].map({given: shown for given, (shown, _) in found.items()})
     on_request = sorted(exclude & set(rows["path"]))
-    left_out = [LeftOut(path, "excluded on request", "") for path in on_request]
+    left_out = [LeftOut(path, ON_REQUEST, "") for path in on_request]
     rows = _labelled(rows[~rows["path"].isin(exclude)], left_out)
     rows = _once(_with_splits(rows, name), name)
     faults = {shown: fault for shown, fault in found.values() if fault}
@@ -89,6 +90,17 @@ def index_manifest(
 def is_manifest(path: Path) -> bool:
     """Whether a CSV file has the columns of a manifest."""
     return {"path", "label"} <= set(csv_header(path))
+
+
+def has_column(source: "Path | pd.DataFrame", name: str) -> bool:
+    """Whether a table has a column of that name, blanks around it and case aside."""
+    if not isinstance(source, Path):
+        columns = [tidy(column) for column in source.columns]
+    elif source.suffix.lower() in (".csv", ".tsv"):
+        columns = csv_header(source)
+    else:
+        columns = [tidy(column) for column in read_table(source).columns]
+    return tidy(name) in columns
 
 
 def _rows(table: "pd.DataFrame", name: str, group_by: str | None) -> tuple["pd.DataFrame", bool]:

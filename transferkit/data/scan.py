@@ -33,6 +33,7 @@ CHUNK = 256  # files whose thumbnails are in memory at once
 WHITE = (255, 255, 255)
 JOB = 16  # files a thread takes at once
 TINY_BYTES = 8_000  # mean size of files below which one thread reads them faster than several
+MAX_BYTES = 2_000_000_000  # of a file that is read at all; 179 million pixels of 16 bits take 1.4 GB
 BATCH = 4096  # files asked of the cache at once
 
 
@@ -191,6 +192,8 @@ def _look(path: Path) -> _Seen:
     from PIL import Image
 
     try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            return _Seen({"problem": "too-large", "reason": f"{size:,} bytes are more than {MAX_BYTES:,}"})
         data = path.read_bytes()
     except OSError as error:
         return _Seen({"problem": "unreadable", "reason": error.strerror or str(error)})
@@ -202,6 +205,9 @@ def _look(path: Path) -> _Seen:
         with Image.open(io.BytesIO(data)) as image:
             facts |= _of_header(image)
             return _decoded(facts, image, data)
+    except MemoryError:
+        # Without its hash it is not kept: with more memory it may be read the next time.
+        return _Seen({"problem": "too-large", "reason": "there is not enough memory to decode it"})
     except Exception as error:  # Pillow and its plug-ins raise many kinds for broken files
         facts["problem"], facts["reason"] = signature.diagnosis(data, error)
         return _Seen(facts)

@@ -1,8 +1,9 @@
 """What the bytes of a file say it is, and what is wrong with one that Pillow cannot decode."""
 
+import re
 from typing import Any
 
-from transferkit.data.decode import MAX_PIXELS
+MAX_PIXELS = 178_956_970  # where Pillow itself refuses, as a decompression bomb
 
 # Suffixes that a format may bear; a format not listed here may bear any.
 SUFFIXES = {
@@ -29,6 +30,8 @@ _STARTS = {
     b"MM\0*": "TIFF",
     b"\0\0\0\x0cjP": "JPEG 2000",
     b"\0\0\1\0": "ICO",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
 }
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC"}
 _TEXTS = (b"<!doctype html", b"<html", b"<?xml", b"<svg", b"%pdf", b"pk\x03\x04", b"{")
@@ -79,12 +82,13 @@ def diagnosis(data: bytes, error: Exception) -> tuple[str, str]:
     if not data:
         return "unreadable", "the file is empty"
     if "DecompressionBomb" in type(error).__name__ or "more than the limit" in text:
-        return "too-large", text
+        pixels = re.search(r"\d+x\d+|\d{6,}", text)
+        return "too-large", f"{pixels[0] if pixels else 'its'} pixels are more than {MAX_PIXELS:,}"
     found = kind(data)
     if not found:
         return "not-an-image", f"not an image: {_looks_like(data)}"
-    if found == "HEIC":
-        return "unreadable", "a HEIC photograph, which Pillow does not read: save it as JPEG"
+    if found in ("HEIC", "JPEG XL"):
+        return "unreadable", f"a {found} picture, which Pillow does not read: save it as JPEG"
     open_ended = found not in ("JPEG", "PNG", "WebP", "GIF")  # `complete` knows nothing of these
     if not complete(data) or "truncated" in text or (open_ended and "cannot identify" in text):
         return "truncated", f"{found} that ends too early ({len(data):,} bytes)"

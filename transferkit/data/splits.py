@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transferkit.data.index import BETWEEN_NAMES, Index
+from transferkit.data.index import Index
 from transferkit.data.repair import RANKS, Placing, impossible, repair
 from transferkit.data.units import Members, counted, draws, members, reasons, unit_numbers, value_codes
 from transferkit.errors import DataError, UsageError
@@ -103,15 +103,6 @@ def intersections(files: "pd.DataFrame") -> dict[str, dict[str, int]]:
             for other in present[place + 1 :]
         }
     return found
-
-
-def label_conflicts(files: "pd.DataFrame") -> list[str]:
-    """Sentences on equal files that have two labels; none if all is well."""
-    names = {label: frozenset(label.split(BETWEEN_NAMES)) for label in files["label"].unique()}
-    kinds = files["label"].map(names).groupby(files["sha256"]).nunique()
-    shared = files.loc[files["sha256"].isin(kinds[kinds > 1].index), "path"]
-    some = ", ".join(shared.head(4))
-    return [f"{len(shared)} files with equal bytes stand under two labels: {some}"] if len(shared) else []
 
 
 def fold_numbers(files: "pd.DataFrame", folds: int, seed: int, multilabel: bool = False) -> np.ndarray:

@@ -112,9 +112,7 @@ def _parquet(stream: IO[bytes], source: Path) -> "pd.DataFrame":
         # These types keep whole numbers whole where values are missing.
         return pd.read_parquet(stream, engine="pyarrow", dtype_backend="numpy_nullable")
     except ImportError as error:
-        raise UsageError(
-            f"{source}: reading Parquet needs pyarrow: pip install 'transferkit[parquet]'"
-        ) from error
+        raise UsageError(f"{source}: reading Parquet needs pyarrow: pip install pyarrow") from error
     except Exception as error:  # pyarrow raises many kinds for files that are damaged
         raise DataError(f"{source}: damaged Parquet file: {error}") from error
 

@@ -102,7 +102,7 @@ class Recipe:
     )
     folds: int = _knob(
         0,
-        "Cross-validate the linear strategies on so many parts; 0 is none.",
+        "Cross-validate the linear strategies on so many parts, 3 or more; 0 is none.",
         kind=int,
         low=0,
         high=100,

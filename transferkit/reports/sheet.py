@@ -14,7 +14,7 @@ CAPTION_PX = 30
 GAP_PX = 8
 COLUMNS = 9
 SHOWN = 2 * COLUMNS  # files of one finding
-LETTERS = 24  # of a caption
+MADE_BY = "transferkit inspect"
 COLOURS = {"error": (176, 32, 32), "warning": (150, 96, 0), "note": (70, 70, 70)}
 
 
@@ -24,6 +24,7 @@ def draw_sheet(audit: "Audit", target: Path) -> None:
     A copy stands beside what it is a copy of. Files that cannot be decoded are grey tiles.
     """
     from PIL import Image, ImageDraw
+    from PIL.PngImagePlugin import PngInfo
 
     sections = [section for section in _sections(audit) if section[1]]
     width = COLUMNS * (TILE_PX + GAP_PX) + GAP_PX
@@ -40,13 +41,27 @@ def draw_sheet(audit: "Audit", target: Path) -> None:
         top += height
     if not sections:
         draw.text((GAP_PX, 20), "nothing was found on any file", fill="black", font=_font(15))
-    sheet.save(target, compress_level=6)
+    made = PngInfo()
+    made.add_text("Software", MADE_BY)
+    sheet.save(target, compress_level=6, pnginfo=made)
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether a file is a contact sheet that `draw_sheet` wrote."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.info.get("Software") == MADE_BY
+    except Exception:  # Pillow raises many kinds for what is no picture
+        return False
 
 
 def _sections(audit: "Audit") -> list[tuple[str, list[tuple[str, tuple[str, str]]], str]]:
     """(title, tiles of (path, two lines), level) for each kind of finding."""
     found = []
-    for (level, name), part in audit.findings.groupby(["level", "finding"], sort=False):
+    drawn = audit.findings[audit.findings["finding"] != "ignored"]
+    for (level, name), part in drawn.groupby(["level", "finding"], sort=False):
         tiles: list[tuple[str, tuple[str, str]]] = []
         pairs: set[frozenset[str]] = set()
         for path, detail in part[["path", "detail"]].itertuples(index=False):
@@ -60,7 +75,8 @@ def _sections(audit: "Audit") -> list[tuple[str, list[tuple[str, tuple[str, str]
             if other:
                 tiles.append((other, (other, "the other one")))
                 pairs.add(frozenset((path, other)))
-        title = f"{level}: {name} ({len(part)}): {KINDS[str(name)].meaning}"
+        more = f", the first {SHOWN} drawn" if len(part) > SHOWN else ""
+        title = f"{level}: {name} ({len(part)}{more}): {KINDS[str(name)].meaning}"
         found.append((title, tiles[:SHOWN], str(level)))
     return found
 
@@ -94,13 +110,19 @@ def _tile(sheet: Any, path: Path, place: tuple[int, int], caption: tuple[str, st
         draw.text((left + 14, top + TILE_PX // 2), "no picture", fill="black", font=_font(12))
     for number, line in enumerate(caption):
         at = (left, top + TILE_PX + 2 + 13 * number)
-        draw.text(at, _short(line), fill="black" if number == 0 else (90, 90, 90), font=_font(10))
+        font = _font(10)
+        draw.text(at, _short(line, font), fill="black" if number == 0 else (90, 90, 90), font=font)
 
 
-def _short(line: str) -> str:
+def _short(line: str, font: Any) -> str:
     """A line that fits under a tile; the end of a path says more than its beginning."""
     line = "".join(letter if letter.isprintable() else "?" for letter in line)
-    return line if len(line) <= LETTERS else f"…{line[1 - LETTERS :]}" if "/" in line else line[:LETTERS]
+    if font.getlength(line) <= TILE_PX:
+        return line
+    at_front = "/" in line
+    while line and font.getlength(f"…{line}") > TILE_PX:
+        line = line[1:] if at_front else line[:-1]
+    return f"…{line}" if at_front else f"{line}…"
 
 
 def _font(size: int) -> Any:
