@@ -50,7 +50,8 @@ def open_data(data: Data, exclude: str | None = None, *, group_by: str | None = 
 
 def _opened(data: Data, exclude: frozenset[str], group_by: str | None) -> Index:
     from transferkit.data.groups import grouped
-    from transferkit.data.manifest import has_column, index_manifest
+    from transferkit.data.manifest import index_manifest
+    from transferkit.data.table import has_column
 
     source = find_data(data) if isinstance(data, (str, Path)) else data
     if isinstance(source, Path) and source.is_dir():

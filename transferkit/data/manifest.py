@@ -92,17 +92,6 @@ def is_manifest(path: Path) -> bool:
     return {"path", "label"} <= set(csv_header(path))
 
 
-def has_column(source: "Path | pd.DataFrame", name: str) -> bool:
-    """Whether a table has a column of that name, blanks around it and case aside."""
-    if not isinstance(source, Path):
-        columns = [tidy(column) for column in source.columns]
-    elif source.suffix.lower() in (".csv", ".tsv"):
-        columns = csv_header(source)
-    else:
-        columns = [tidy(column) for column in read_table(source).columns]
-    return tidy(name) in columns
-
-
 def _rows(table: "pd.DataFrame", name: str, group_by: str | None) -> tuple["pd.DataFrame", bool]:
     """The columns of the index as text, rows of nothing but blanks dropped, and whether multi-label."""
     import pandas as pd

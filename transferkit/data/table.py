@@ -62,6 +62,17 @@ def csv_header(source: Path) -> list[str]:
         return []
 
 
+def has_column(source: "Path | pd.DataFrame", name: str) -> bool:
+    """Whether a table has a column of that name, blanks around it and case aside."""
+    if not isinstance(source, Path):
+        columns = [tidy(column) for column in source.columns]
+    elif source.suffix.lower() in (".csv", ".tsv"):
+        columns = csv_header(source)
+    else:
+        columns = [tidy(column) for column in read_table(source).columns]
+    return tidy(name) in columns
+
+
 def texts(column: "pd.Series[Any]") -> list[str]:
     """The values of a column as text, "" where there is none.
 
