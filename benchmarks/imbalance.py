@@ -19,7 +19,7 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 TEST = 60
-SCORES = ("macro_f1", "balanced_accuracy", "top1")
+SCORES = ("macro_f1", "balanced_accuracy", "top1", "nll", "ece")
 
 
 def table(data: Path, cut: str, keep: int, seed: int) -> Any:
