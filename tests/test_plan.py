@@ -112,6 +112,7 @@ def test_the_thawed_stages_are_named() -> None:
 def test_the_evidence_counts_training_images_alone() -> None:
     plan = make_plan(Recipe(), SPEC, photos(10, 30, 200))
     assert plan.evidence == {
+        "images": {"train": 240, "val": 30},
         "train_images": 240,
         "train_images_per_class_median": 30.0,
         "classes": 3,

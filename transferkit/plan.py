@@ -114,6 +114,7 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index) -> Plan:
         phases=phases,
         reasons=(*cell.reasons, why, *_phase_reasons(phases, setting), resize_why, balance.reason),
         evidence={
+            "images": {str(s): int(n) for s, n in index.files["split"].value_counts().sort_index().items()},
             "train_images": len(train),
             "train_images_per_class_median": per_class,
             "classes": setting.classes,

@@ -54,7 +54,7 @@ def test_warnings_and_notes_leave_the_status_0(clean: Path) -> None:
     (clean / "cats" / "jpeg.png").write_bytes(photo("other").content)
     result = inspect(clean)
     assert result.exit_code == 0
-    assert "0 errors, 1 warnings, 1 notes" in result.stdout
+    assert "0 errors, 1 warning, 1 note." in result.stdout
 
 
 def test_with_errors_the_status_is_1_and_the_files_are_named(spoilt: Path) -> None:

@@ -91,13 +91,11 @@ def test_without_what_is_to_be_excluded_no_file_is_an_error(
 ) -> None:
     first = audited(bad[0], own_cache)
     later = audited(bad[0], own_cache, frozenset(first.exclude["path"]))
-    errors = by_path(later).items()
-    wrong = {path: names & {n for n in names if KINDS[n].level == "error"} for path, names in errors}
+    wrong = set(later.findings.loc[later.findings["level"] == "error", "path"])
     names_only = {path for path, names in bad[1].items() if names == {"name-collision"}}
     # A link that leads nowhere, or a file that may not be read, is no image to exclude.
     unlisted = {path for path in ("odd/nowhere.jpg", "odd/locked.jpg") if path in bad[1]}
-    empty = {"empty/", "single/"}
-    assert {path for path, names in wrong.items() if names} == names_only | unlisted | empty
+    assert wrong == names_only | unlisted
 
 
 def test_of_a_bad_folder_those_files_are_to_be_excluded_that_spoil_it(
@@ -180,8 +178,12 @@ def test_given_splits_need_no_image_to_be_drawn(
 
 def test_a_class_that_train_does_not_know_is_told(tmp_path: Path, own_cache: Path) -> None:
     write(split_folders(tmp_path), *numbered("test/emus", 4))
-    told = of_kind(audited(tmp_path, own_cache), "small-class")
-    assert told == {"emus/": "0 different images in train; one each is needed for train"}
+    found = audited(tmp_path, own_cache).findings
+    assert set(found["path"]) == {"emus/"}
+    assert list(zip(found["level"], found["detail"], strict=True)) == [
+        ("error", "0 different images in train; one each is needed for train"),
+        ("warning", "no image in the given val, whose figures say nothing of this class"),
+    ]
 
 
 def test_data_that_is_all_test_is_too_small_to_train_with(tmp_path: Path, own_cache: Path) -> None:
@@ -218,7 +220,7 @@ def test_names_that_differ_in_case_or_form_collide(tmp_path: Path, own_cache: Pa
     labels = {f"{place}-{n}.jpg": name for place, name in enumerate(names) for n in range(3)}
     told = of_kind(audit(examine(index_manifest(manifest(tmp_path, labels)), own_cache)), "name-collision")
     assert set(told) == {f"{name}/" for name in names[:4]}
-    assert told["Cats/"] == "alike but for case or Unicode form: 'cats'"
+    assert told["Cats/"] == "alike but for case, blanks or Unicode form: 'cats'"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, features
 
 from transferkit.data import decode as module
+from transferkit.data import signature
 from transferkit.data.decode import DecodePolicy, decode, decode_chunks
 from transferkit.errors import UnreadableImage
 
@@ -239,10 +240,18 @@ def reason(path: Path) -> str:
     return caught.value.reason
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>404 Not Found</html>", b"\xff\xd8\xff"])
-def test_what_is_no_image_is_named_with_its_reason(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "the file is empty"),
+        (b"<html>404</html>", "not an image: it begins with b'<html>404</html>'"),
+        (b"\xff\xd8\xff", "JPEG that ends too early (3 bytes)"),
+        (b"\xff\x0a" + b"\0" * 40, "a JPEG XL picture, which Pillow does not read: save it as JPEG"),
+    ],
+)
+def test_what_is_no_image_is_named_with_its_reason(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "a.jpg").write_bytes(content)
-    assert reason(tmp_path / "a.jpg") == "not an image, or broken from its first bytes"
+    assert reason(tmp_path / "a.jpg") == told
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
@@ -250,7 +259,8 @@ def test_a_truncated_file_is_named_with_its_reason(tmp_path: Path, suffix: str) 
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(noise(64, 64)).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "truncated" in reason(path)
+    size = path.stat().st_size
+    assert reason(path) == f"{'JPEG' if suffix == 'jpg' else 'PNG'} that ends too early ({size:,} bytes)"
 
 
 def test_a_file_that_is_gone_is_named_with_its_reason(tmp_path: Path) -> None:
@@ -260,9 +270,9 @@ def test_a_file_that_is_gone_is_named_with_its_reason(tmp_path: Path) -> None:
 def test_too_many_pixels_are_refused_before_they_are_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_PIXELS", 255)
+    monkeypatch.setattr(signature, "MAX_PIXELS", 255)
     Image.fromarray(noise()).save(tmp_path / "a.png")
-    assert reason(tmp_path / "a.png") == "16x16 pixels are more than the limit of 255"
+    assert reason(tmp_path / "a.png") == "16x16 pixels are more than 255"
 
 
 @pytest.fixture
@@ -287,7 +297,7 @@ def test_chunks_hold_what_one_by_one_gives_in_order(files: list[Path], chunk: in
 
 def test_chunks_report_failures_by_row(files: list[Path]) -> None:
     found = [part.failed for part in decode_chunks(files, EXACT, chunk=4)]
-    why = "not an image, or broken from its first bytes"
+    why = "the file is empty"
     assert found == [{3: why}, {}, {10: why}]
 
 

@@ -64,13 +64,14 @@ def test_a_picture_as_large_as_the_decoder_takes_is_not_refused() -> None:
         (b"<html>gone</html>", CANNOT, ("not-an-image", "not an image: it begins with b'<html>gone</html>'")),
         (b"\n %PDF-1.4", CANNOT, ("not-an-image", "not an image: it begins with b'%PDF-1.4'")),
         (b"\1\2\3 no", CANNOT, ("not-an-image", "not an image: its first bytes are 01 02 03 20 6e 6f")),
-        (b"\0\0\0\x18ftypheic", CANNOT, ("unreadable", "a HEIC photograph, which Pillow does not read: ")),
+        (b"\0\0\0\x18ftypheic", CANNOT, ("unreadable", "a HEIC picture, which Pillow does not read: ")),
+        (b"\0\0\0\x0cJXL \r\n", CANNOT, ("unreadable", "a JPEG XL picture, which Pillow does not read: ")),
         (b"\xff\xd8\xff\xe0", CANNOT, ("truncated", "JPEG that ends too early (4 bytes)")),
         (b"BM" + b"\0" * 1200, CANNOT, ("truncated", "BMP that ends too early (1,202 bytes)")),
         (b"BM\0\0", OSError("image file is truncated"), ("truncated", "BMP that ends too early (4 bytes)")),
         (b"BM\0\0", OSError("bad header"), ("unreadable", "BMP that is broken inside: bad header")),
         (b"BM\0\0", KeyError(), ("unreadable", "BMP that is broken inside: KeyError")),
-        (b"BM\0\0", Image.DecompressionBombError("huge"), ("too-large", "huge")),
+        (b"BM\0\0", Image.DecompressionBombError("huge"), ("too-large", "its pixels are more")),
     ],
 )
 def test_what_is_wrong_is_told_by_bytes_and_error(
@@ -88,5 +89,6 @@ def test_a_file_that_has_its_end_is_broken_not_cut(format: str) -> None:
 
 def test_what_the_decoder_refuses_for_its_size_is_too_large() -> None:
     with pytest.raises(ValueError) as caught:
-        check_size(SimpleNamespace(size=(20_000, 20_000)))
-    assert diagnosis(file("PNG"), caught.value)[0] == "too-large"
+        check_size(SimpleNamespace(size=(12_000, 15_000)))
+    told = ("too-large", "12000x15000 pixels are more than 178,956,970")
+    assert diagnosis(file("PNG"), caught.value) == told

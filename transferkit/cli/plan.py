@@ -23,6 +23,8 @@ def plan(data: str, recipe: Recipe, as_json: bool) -> None:
         click.echo(json.dumps(decided.as_dict(), ensure_ascii=False))
         return
     click.echo(f"backbone: {decided.backbone} at {decided.image_size} px")
+    images = ", ".join(f"{split} {n}" for split, n in decided.evidence["images"].items())
+    click.echo(f"images: {images}")
     click.echo(f"quadrant: {decided.quadrant}\nstrategy: {decided.strategy}")
     for reason in decided.reasons:
         click.echo(f"  {reason}")

@@ -10,7 +10,7 @@ from typing import Any
 from transferkit.progress import say
 
 # Raise when what a scan finds in a file changes.
-SCAN_VERSION = 1
+SCAN_VERSION = 2
 LIMIT_BYTES = 4_000_000_000  # a larger cache is begun anew: some four million files
 BATCH = 500
 
