@@ -57,7 +57,7 @@ def test_files_that_an_earlier_run_knows_keep_their_splits(named: str, photos: P
 
 @pytest.mark.usefixtures("toy")
 def test_an_earlier_run_that_is_none_is_told(photos: Path, tmp_path: Path):
-    with pytest.raises(UsageError, match="Give a run folder, or its content.csv"):
+    with pytest.raises(UsageError, match="content.csv. Give the folder of an earlier run"):
         linear(photos, tmp_path / "run", splits=str(tmp_path))
 
 
@@ -109,7 +109,7 @@ def test_what_leaks_between_given_folders_is_left_out_with_the_reason(tmp_path: 
     }
     assert len(splits_of(run)) == 52 - 2
     proof = run.metrics["intersections"]
-    assert set(proof) == {"path", "content", "group", "near duplicates"}
+    assert set(proof) == {"path", "content", "near duplicates"}
     pairs = {"train & val": 0, "train & test": 0, "val & test": 0}
     assert all(shared == pairs for shared in proof.values())
     report = (run.folder / "report.md").read_text()

@@ -200,6 +200,48 @@ def test_copies_make_a_class_no_larger(tmp_path: Path, own_cache: Path) -> None:
     assert told == {"dogs/": "2 different images; one each is needed for train, val, test"}
 
 
+def test_a_class_that_a_given_test_lacks_is_a_warning(tmp_path: Path, own_cache: Path) -> None:
+    write(split_folders(tmp_path), *numbered("train/emus", 4), *numbered("val/emus", 4))
+    (row,) = audited(tmp_path, own_cache).findings.itertuples()
+    assert (row.path, row.finding, row.level) == ("emus/", "small-class", "warning")
+    assert row.detail == "no image in the given test, whose figures say nothing of this class"
+
+
+def test_a_single_class_is_an_error_of_the_whole(tmp_path: Path, own_cache: Path) -> None:
+    found = audited(write(tmp_path, *numbered("cats", 4)), own_cache)
+    assert of_kind(found, "small-class") == {".": "one class only (cats); two are needed"}
+    assert found.errors == 1
+
+
+def test_an_empty_class_folder_is_a_warning(tmp_path: Path, own_cache: Path) -> None:
+    write(tmp_path, *numbered("cats", 4), *numbered("dogs", 4))
+    (tmp_path / "emus").mkdir()
+    (row,) = audited(tmp_path, own_cache).findings.itertuples()
+    assert (row.path, row.finding, row.level) == ("emus/", "small-class", "warning")
+
+
+def test_a_folder_beside_the_split_folders_is_a_warning(tmp_path: Path, own_cache: Path) -> None:
+    write(split_folders(tmp_path), "raw/1.jpg")
+    (row,) = audited(tmp_path, own_cache).findings.itertuples()
+    assert (row.path, row.finding, row.level) == ("raw/", "ignored", "warning")
+
+
+def test_what_the_list_to_exclude_would_leave_empty_is_told(tmp_path: Path, own_cache: Path) -> None:
+    write(split_folders(tmp_path / "split"), *numbered("train/emus", 1), *numbered("test/emus", 4))
+    write(tmp_path / "split", "train/emus/0.jpg", "test/cats/x.jpg", content=jpeg(picture("x")))
+    write(tmp_path / "plain", *numbered("cats", 4), *numbered("dogs", 4), *numbered("emus", 2))
+    assert audited(tmp_path / "split", own_cache).lost == ("emus in train",)
+    assert audited(tmp_path / "plain", own_cache).lost == ("emus",)
+    assert audited(split_folders(tmp_path / "clean"), own_cache).lost == ()
+
+
+def test_a_list_to_exclude_has_no_class_that_only_a_given_split_lacks(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    write(split_folders(tmp_path), *numbered("train/emus", 4), *numbered("val/emus", 4))
+    assert len(audited(tmp_path, own_cache).exclude) == 0
+
+
 def test_a_class_whose_files_are_all_broken_is_told(tmp_path: Path, own_cache: Path) -> None:
     write(tmp_path, *numbered("cats", 4), *numbered("dogs", 4))
     write(tmp_path, *numbered("emus", 4), content=b"broken")
@@ -235,15 +277,22 @@ def test_small_and_long_pictures_are_told_from_a_bound_on(
 
 
 @pytest.mark.parametrize(
-    ("top", "lift", "name"), [(39, 0, "dark"), (39, 100, "blurred"), (5, 100, "uniform")]
+    ("top", "lift", "name", "told"),
+    [
+        (39, 0, "dark", "95 % of its pixels are below 39 of 255"),
+        (39, 100, "blurred", "smoothness 4.00; 4 has no detail"),
+        (5, 100, "uniform", "its luma deviates by 0.9 of 255"),
+    ],
 )
 def test_what_is_dark_or_uniform_is_not_called_blurred_too(
-    tmp_path: Path, own_cache: Path, top: int, lift: int, name: str
+    tmp_path: Path, own_cache: Path, top: int, lift: int, name: str, told: str
 ) -> None:
     write(tmp_path, *numbered("cats", 4), *numbered("dogs", 4))
     ramp = np.tile(lift + np.arange(96).clip(0, top), (96, 1)).astype(np.uint8)  # without a grain of detail
     write(tmp_path, "cats/x.png", content=encoded(Image.fromarray(ramp), "PNG"))
-    assert by_path(audited(tmp_path, own_cache)) == {"cats/x.png": {name}}
+    found = audited(tmp_path, own_cache)
+    assert by_path(found) == {"cats/x.png": {name}}
+    assert of_kind(found, name)["cats/x.png"] == told
 
 
 def test_a_file_without_its_end_whose_pixels_are_there_is_a_warning(tmp_path: Path, own_cache: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.bad_files import jpeg, picture
-from transferkit.data.examine import COMPARED_FROM_PX, Examined, examine
+from transferkit.data.examine import COMPARED_FROM_PX, Examined, check_usable, examine
 from transferkit.data.folder import index_folder
 from transferkit.errors import DataError
 
@@ -84,7 +84,9 @@ def test_without_comparison_every_file_is_its_own_cluster(tmp_path: Path) -> Non
 
 def test_not_one_image_is_an_error_that_names_one(tmp_path: Path) -> None:
     bad = dict.fromkeys(("a_0", "a_1", "b_0", "b_1"), b"")
+    found = examined(tmp_path, **bad)
+    assert len(found.usable.files) == 0
     with pytest.raises(
         DataError, match=r"not one of 4 files could be read .* such as a/0\.jpg: the file is empty"
     ):
-        examined(tmp_path, **bad)
+        check_usable(found)

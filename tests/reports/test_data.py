@@ -35,7 +35,8 @@ def test_findings_have_their_meaning_and_the_errors_come_first():
     assert (
         "| finding | level | meaning | what is done, or to do | files |\n"
         "| --- | --- | --- | --- | ---: |\n"
-        "| leak | error | one picture or group, two splits | the copy outside test is left out | 1 |\n"
+        "| leak | error | one picture or group, two splits "
+        "| left out of train (of val, if test has it) | 1 |\n"
         "| dark | warning | nearly black | used; look at it | 2 |\n"
     ) in section(findings={"dark": 2, "leak": 1})
     assert "| finding |" not in section(findings={})

@@ -63,9 +63,40 @@ def test_what_cannot_be_decoded_is_a_grey_tile(photos: Path):
 def test_folders_and_what_is_not_there_have_no_tile(photos: Path, monkeypatch: pytest.MonkeyPatch):
     drawn: list[Path] = []
     monkeypatch.setattr(sheet, "_tile", lambda sheet, path, place, caption: drawn.append(path))
-    rows = [(path, "ignored", "note", "") for path in ("folder/", "gone.png", "red.png")]
+    rows = [(path, "unreadable", "error", "") for path in ("folder/", "gone.png", "red.png")]
     draw_sheet(audit_of(photos, *rows), photos / "sheet.png")
     assert drawn == [photos / "red.png"]
+
+
+def test_what_is_ignored_has_no_section(photos: Path):
+    draw_sheet(audit_of(photos, ("red.png", "ignored", "note", "no image")), photos / "sheet.png")
+    draw_sheet(audit_of(photos), photos / "nothing.png")
+    assert (photos / "sheet.png").read_bytes() == (photos / "nothing.png").read_bytes()
+
+
+@pytest.mark.parametrize(("more", "told"), [(0, f"({SHOWN})"), (1, f"({SHOWN + 1}, the first {SHOWN} drawn)")])
+def test_a_title_tells_how_many_of_its_files_are_drawn(photos: Path, more: int, told: str):
+    rows = [("red.png", "tiny", "warning", f"{n}") for n in range(SHOWN + more)]
+    ((title, _, _),) = sheet._sections(audit_of(photos, *rows))
+    assert title.startswith(f"warning: tiny {told}: ")
+
+
+@pytest.mark.parametrize("line", ["W" * 60, "i" * 60, "deep/" * 20 + "WW.png", "cat.png"])
+def test_a_caption_is_as_long_as_fits_under_its_tile(line: str):
+    font = sheet._font(10)
+    short = sheet._short(line, font)
+    kept = short.strip("…")
+    assert font.getlength(short) <= TILE_PX
+    assert line.endswith(kept) if "/" in line else line.startswith(kept)
+    longer = line[-len(kept) - 1 :] if "/" in line else line[: len(kept) + 1]
+    assert (short == line) == (kept == line)
+    assert kept == line or font.getlength(f"…{longer}") > TILE_PX
+
+
+def test_a_sheet_is_known_from_other_pictures(photos: Path):
+    draw_sheet(audit_of(photos), photos / "sheet.png")
+    assert sheet.is_sheet(photos / "sheet.png")
+    assert not any(sheet.is_sheet(photos / f"{name}.png") for name in ("red", "broken", "gone"))
 
 
 def test_a_section_shows_two_rows_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
