@@ -9,7 +9,7 @@ import pytest
 from transferkit.backbones.catalogue import BackboneSpec, lookup
 from transferkit.data.index import Index
 from transferkit.errors import UsageError
-from transferkit.plan import Plan, make_plan
+from transferkit.plan import Plan, decide_balance, make_plan
 from transferkit.recipe import Recipe
 
 SPEC = lookup("mobilenet_v2")
@@ -205,6 +205,13 @@ def test_the_weights_are_told_by_class() -> None:
     balance = make_plan(Recipe(), SPEC, photos(90, 10)).balance
     assert balance.weights == {"class0": 0.555556, "class1": 5.0}  # 100 / (2 * 90), 100 / (2 * 10)
     assert "9.0 times" in balance.reason
+    assert balance.reason.endswith(": class0 0.556, class1 5.")
+
+
+def test_of_many_weights_the_extremes_are_told() -> None:
+    counts = {f"class{n}": 40 for n in range(11)} | {"class3": 4, "class7": 60}
+    reason = decide_balance("weights", counts).reason
+    assert reason.endswith(": from 0.642 (class7) to 9.64 (class3).")
 
 
 def test_classes_of_images_that_have_several_are_counted_each() -> None:

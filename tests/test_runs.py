@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -189,6 +190,24 @@ def test_the_default_folder_is_named_after_the_data(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert default_folder(data) == Path("runs") / f"{stem}-1"
+
+
+@pytest.mark.parametrize("name", ["photos.zip", "photos.tar.gz", "photos.csv"])
+def test_the_default_folder_of_a_file_is_named_by_its_stem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).touch()
+    Path("v1.2").mkdir()
+    assert default_folder(name) == Path("runs/photos-1")
+    assert default_folder("v1.2") == Path("runs/v1.2-1")
+
+
+def test_a_name_with_a_carriage_return_goes_through_csv(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"path": ["a\rb.jpg", "c.jpg"], "n": [1, 2]})
+    write_csv(tmp_path / "a.csv", frame)
+    with (tmp_path / "a.csv").open(newline="") as stream:
+        assert list(csv.reader(stream)) == [["path", "n"], ["a\rb.jpg", "1"], ["c.jpg", "2"]]
 
 
 def test_numbers_go_through_csv_in_full_precision(tmp_path: Path) -> None:

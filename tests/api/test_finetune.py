@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.bad_files import jpeg, picture
 from tests.conftest import SHARED, draw_classes, toy_network
 from transferkit.api import evaluate, finetune, plan, predict
 from transferkit.api.inputs import open_data, start
@@ -53,6 +54,9 @@ def test_the_folder_holds_what_its_contract_names(photos: Path, tmp_path: Path):
     assert list(splits.columns) == ["path", "label", "split"]
     assert splits.groupby("split")["label"].nunique().to_dict() == {"train": 3, "val": 3, "test": 3}
     assert len(splits) == 60
+    content = pd.read_csv(run.folder / "content.csv")
+    assert list(content.columns) == ["path", "sha256", "split"]
+    assert content["path"].to_list() == splits["path"].to_list()
     excluded = pd.read_csv(run.folder / "excluded.csv")
     assert excluded["path"].to_list() == ["red/broken.png"]
     history = pd.read_csv(run.folder / "history.csv")
@@ -160,6 +164,30 @@ def test_unreadable_files_are_told_though_the_bank_knows_others(photos: Path, tm
         (tmp_path / "bad" / label / f"{n}.jpg").write_bytes(b"no image" + bytes([n]))
     with pytest.raises(DataError, match="not one of 6 files could be read"):
         finetune(tmp_path / "bad", recipe(strategy="linear"), out=tmp_path / "other")
+
+
+@pytest.mark.usefixtures("toy")
+def test_pictures_under_two_labels_are_told_near_duplicates_too(photos: Path, tmp_path: Path):
+    pixels = picture("which", 128, 128, cells=8)
+    (photos / "red" / "which.jpg").write_bytes(jpeg(pixels))
+    (photos / "blue" / "which.jpg").write_bytes(jpeg(pixels, quality=60))
+    run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    told = (
+        "WARNING: 2 files show a picture that stands under another label too, such as blue/which.jpg: looks "
+    )
+    assert told in (run.folder / "report.md").read_text()
+    assert {"red/which.jpg", "blue/which.jpg"} <= set(pd.read_csv(run.folder / "splits.csv")["path"])
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_folder_that_holds_no_picture_is_not_evaluated(photos: Path, tmp_path: Path):
+    run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    for path in photos.rglob("*.png"):
+        path.write_bytes(b"no image")
+    with pytest.raises(
+        DataError, match=r"not one of 60 files could be read .* such as blue/000\.png: not an image"
+    ):
+        evaluate(run, photos)
 
 
 @pytest.mark.usefixtures("toy")

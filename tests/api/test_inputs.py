@@ -9,7 +9,7 @@ from tests.conftest import draw, draw_classes
 from transferkit import progress
 from transferkit.api import evaluate, finetune, inspect
 from transferkit.api.inputs import Data, open_data
-from transferkit.errors import UsageError
+from transferkit.errors import DataError, UsageError
 from transferkit.runs import Run, write_csv
 
 
@@ -75,6 +75,10 @@ def test_groups_are_in_one_split_each_and_the_saved_recipe_repeats_it(
     assert torn(alone) > 0 == torn(grouped)
     assert set(splits_of(grouped).values()) == {"train", "val", "test"}
     assert set(grouped.metrics["intersections"]["group"].values()) == {0}
+    assert "group" not in alone.metrics["intersections"]
+    assert "group" not in pd.read_csv(alone.folder / "splits.csv")
+    told = pd.read_csv(grouped.folder / "splits.csv", dtype=str)
+    assert (told["group"] == told["path"].str.extract(r"p(\d+)_")[0]).all()
     again = finetune(patients, grouped.recipe, out=tmp_path / "again")
     assert grouped.recipe.group_by == group_by
     assert splits_of(again) == splits_of(grouped)
@@ -131,5 +135,56 @@ def test_the_findings_of_inspect_are_a_list_to_exclude(tmp_path: Path):
     asked = recipe(strategy="linear", exclude=str(tmp_path / "findings.csv"))
     run = finetune(photos, asked, out=tmp_path / "run")
     excluded = pd.read_csv(run.folder / "excluded.csv")
-    assert set(excluded["path"]) == {"blue/copy.png", "red/000.png", "red/broken.png"}
+    assert dict(zip(excluded["path"], excluded["reason"], strict=True)) == {
+        "blue/copy.png": "excluded on request (label-conflict: same bytes as red/000.png, labelled red)",
+        "red/000.png": "excluded on request (label-conflict: same bytes as blue/copy.png, labelled blue)",
+        "red/broken.png": "excluded on request (not-an-image: not an image: its first bytes are "
+        "6e 6f 20 69 6d 61 67 65)",
+    }
     assert not set(excluded["path"]) & set(splits_of(run))
+    again = evaluate(run, photos, exclude=str(tmp_path / "findings.csv"))
+    assert again.metrics.n == 29
+    assert {Path(path).name for path in again.failed} == {"copy.png", "000.png", "broken.png"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("skip.txt", "./red/000.png\n\n  blue/001.png\n"),
+        ("skip.csv", "path\nred/000.png\nblue/001.png\n"),
+        ("skip", "path,note\nred/000.png,x\nblue/001.png,y\n"),
+    ],
+)
+def test_paths_to_exclude_without_a_why_are_left_out_on_request(
+    name: str, text: str, photos: Path, tmp_path: Path
+):
+    (tmp_path / name).write_text(text)
+    found = open_data(photos, str(tmp_path / name)).excluded
+    assert dict(zip(found["path"], found["reason"], strict=True)) == {
+        "blue/001.png": "excluded on request",
+        "red/000.png": "excluded on request",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "not a table"),
+        (b'path\n"a\n', "not a table"),
+        (b"name\na\n", "no column 'path'; has name"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+    ],
+)
+def test_a_list_to_exclude_that_is_no_table_is_told(content: bytes, told: str, photos: Path, tmp_path: Path):
+    (tmp_path / "skip.csv").write_bytes(content)
+    with pytest.raises(DataError, match=told):
+        open_data(photos, str(tmp_path / "skip.csv"))
+
+
+@pytest.mark.parametrize("form", ["csv", "frame"])
+def test_a_column_whose_name_looks_like_a_pattern_is_taken(form: str, patients: Path):
+    table = pd.read_csv(patients, dtype=str).rename(columns={"person": "patient(id)"})
+    write_csv(patients, table)
+    table["path"] = [str(patients.parent / path) for path in table["path"]]
+    index = open_data(patients if form == "csv" else table, group_by="patient(id)")
+    assert sorted(set(index.files["group"])) == [f"{n:02d}" for n in range(24)]

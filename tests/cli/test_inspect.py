@@ -54,7 +54,8 @@ def test_warnings_and_notes_leave_the_status_0(clean: Path) -> None:
     (clean / "cats" / "jpeg.png").write_bytes(photo("other").content)
     result = inspect(clean)
     assert result.exit_code == 0
-    assert "0 errors, 1 warning, 1 note." in result.stdout
+    assert "0 errors, 1 warning, 1 note. 10 files" in result.stdout
+    assert "--exclude-list FILE writes the 1 file that" in result.stdout
 
 
 def test_with_errors_the_status_is_1_and_the_files_are_named(spoilt: Path) -> None:
@@ -64,6 +65,12 @@ def test_with_errors_the_status_is_1_and_the_files_are_named(spoilt: Path) -> No
     for words in ("cats/empty.jpg", "the file is empty", "dogs/page.jpg", "not-an-image"):
         assert words in result.stdout
     assert "--exclude-list FILE writes the 2 files" in result.stdout
+
+
+def test_a_class_that_the_list_would_leave_empty_is_told(clean: Path) -> None:
+    (clean / "emus").mkdir()
+    (clean / "emus" / "0.jpg").write_bytes(photo("emu").content)
+    assert "WARNING: with it emus would have no image left." in inspect(clean).stdout
 
 
 def test_what_is_excluded_is_not_judged(spoilt: Path, tmp_path: Path) -> None:
@@ -179,6 +186,67 @@ def test_a_target_that_cannot_be_written_is_refused_before_any_work(
     result = inspect(clean, option, tmp_path / file)
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "told"),
+    [
+        ("--csv", "photos/cats/f.csv", "is or lies in what is inspected"),
+        ("--sheet", "photos/sheet.png", "is or lies in what is inspected"),
+        ("--exclude-list", "photos/../photos/0.csv", "is or lies in what is inspected"),
+        ("--exclude-list", "skip.csv", "is or lies in what is inspected"),
+        ("--csv", "mine.csv", "not of inspect's making"),
+        ("--csv", "bytes.csv", "not of inspect's making"),
+        ("--exclude-list", "cat.png", "not of inspect's making"),
+        ("--sheet", "cat.png", "not of inspect's making"),
+    ],
+)
+def test_nothing_of_the_users_is_written_over(
+    clean: Path, tmp_path: Path, option: str, file: str, told: str
+) -> None:
+    (tmp_path / "skip.csv").write_text("path,finding,level,detail\n")
+    (tmp_path / "mine.csv").write_text("path,label\n")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
+    Image.new("RGB", (4, 4)).save(tmp_path / "cat.png")
+    before = snapshot(tmp_path)
+    result = inspect(clean, "--exclude", tmp_path / "skip.csv", option, tmp_path / file)
+    assert (result.exit_code, snapshot(tmp_path)) == (2, before)
+    assert told in result.stderr
+
+
+def test_one_file_for_two_lists_is_refused(clean: Path, tmp_path: Path) -> None:
+    result = inspect(
+        clean, "--csv", tmp_path / "f.csv", "--exclude-list", tmp_path / "photos" / ".." / "f.csv"
+    )
+    assert result.exit_code == 2
+    assert "two of them name one file" in result.stderr
+    assert not (tmp_path / "f.csv").exists()
+
+
+def test_a_manifest_is_not_written_over(clean: Path, tmp_path: Path) -> None:
+    lines = ["path,finding,label", *(f"{path},x,{path.parent.name}" for path in sorted(clean.rglob("*.jpg")))]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    result = inspect(tmp_path / "list.csv", "--csv", tmp_path / "list.csv")
+    assert result.exit_code == 2
+    assert "is or lies in what is inspected" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["plain.jpg", "car\rriage.jpg"])
+def test_what_an_earlier_inspect_wrote_is_written_anew(clean: Path, tmp_path: Path, name: str) -> None:
+    (clean / "cats" / name).touch()
+    files = ("--csv", "f.csv"), ("--exclude-list", "b.csv"), ("--sheet", "s.png")
+    words = [word for option, file in files for word in (option, tmp_path / file)]
+    assert [inspect(clean, *words).exit_code for _ in range(2)] == [1, 1]
+
+
+def test_a_disk_that_is_full_is_told(clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, frame: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("transferkit.runs.write_csv", full)
+    result = inspect(clean, "--csv", tmp_path / "f.csv")
+    assert (result.exit_code, type(result.exception)) == (2, SystemExit)
+    assert "f.csv cannot be written: No space left on device" in result.stderr
 
 
 def test_no_such_folder_is_a_usage_error(tmp_path: Path) -> None:

@@ -280,6 +280,31 @@ def test_a_file_that_cannot_be_decoded_is_a_row_with_its_problem(
     assert not found.marks[0].any()
 
 
+def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = written(tmp_path, large=jpeg(GREY) + b"\0" * 5000, exact=jpeg(GREY))
+    monkeypatch.setattr(module, "MAX_BYTES", paths[1].stat().st_size)
+    found = scan(paths, tmp_path / "cache").facts
+    assert found["problem"].tolist() == ["too-large", ""]
+    size = f"{paths[0].stat().st_size:,}"
+    assert found["reason"][0] == f"{size} bytes are more than {paths[1].stat().st_size:,}"
+    assert found["sha256"][0] == ""
+
+
+def test_what_memory_did_not_suffice_for_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = pictures(tmp_path / "p", 1)
+
+    def short(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_decoded", short)
+        found = scan(paths, tmp_path / "cache").facts.iloc[0]
+    assert (found["problem"], found["reason"]) == ("too-large", "there is not enough memory to decode it")
+    assert scan(paths, tmp_path / "cache").facts["problem"][0] == ""
+
+
 def test_a_file_that_is_not_there_is_a_row_and_is_read_once_it_is(tmp_path: Path) -> None:
     path = tmp_path / "later.jpg"
     found = scan([path], tmp_path / "cache").facts.iloc[0]

@@ -74,7 +74,9 @@ def test_what_is_ignored_has_no_section(photos: Path):
     assert (photos / "sheet.png").read_bytes() == (photos / "nothing.png").read_bytes()
 
 
-@pytest.mark.parametrize(("more", "told"), [(0, f"({SHOWN})"), (1, f"({SHOWN + 1}, the first {SHOWN} drawn)")])
+@pytest.mark.parametrize(
+    ("more", "told"), [(0, f"({SHOWN})"), (1, f"({SHOWN + 1}, the first {SHOWN} drawn)")]
+)
 def test_a_title_tells_how_many_of_its_files_are_drawn(photos: Path, more: int, told: str):
     rows = [("red.png", "tiny", "warning", f"{n}") for n in range(SHOWN + more)]
     ((title, _, _),) = sheet._sections(audit_of(photos, *rows))

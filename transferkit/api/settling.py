@@ -108,7 +108,7 @@ def _unheard(given: Index, recipe: Recipe) -> list[str]:
         missing = [name for name in given.labels if name not in labels]
         if missing:
             some = ", ".join(missing[:5])
-            notes.append(f"WARNING: the given {split} has no image of {len(missing)} classes ({some})")
+            notes.append(f"WARNING: the given {split} lacks {len(missing)} of the classes: {some}")
     return notes
 
 

@@ -47,8 +47,7 @@ def inspect(
     from transferkit.runs import write_csv
 
     files = {"--csv": csv, "--exclude-list": exclude_list, "--sheet": sheet}
-    for option, file in files.items():
-        _check_writable(option, file, data, exclude)
+    _check_places(files, data, exclude)
     found = audit(data, exclude=exclude, group_by=group_by)
     try:
         if csv:
@@ -68,6 +67,15 @@ def inspect(
     else:
         _show(found)
     context.exit(1 if found.errors else 0)
+
+
+def _check_places(files: dict[str, str | None], data: str, exclude: str | None) -> None:
+    """Refuse places to write to of which one will not do, or that two options share."""
+    for option, file in files.items():
+        _check_writable(option, file, data, exclude)
+    places = [Path(file).resolve() for file in files.values() if file]
+    if len(set(places)) < len(places):
+        raise UsageError(f"{', '.join(files)}: two of them name one file; give each its own.")
 
 
 def _check_writable(option: str, file: str | None, data: str, exclude: str | None) -> None:
