@@ -103,9 +103,15 @@ def counted(found: Any, made: dict[str, dict[str, str]]) -> dict[str, Any]:
     rows = found.findings[found.findings["finding"].isin(names)]
     how = r"^(?:same bytes as|looks like|mirrored copy of) (.*?)(?:, labelled .*)?$"
     told = {frozenset((row.path, re.sub(how, r"\1", row.detail))) for row in rows.itertuples()}
+    # A copy of a file that has a copy in the set already may be told as a copy of that one.
+    same = rows[rows["finding"] == "duplicate"]
+    origin = {row.path: re.sub(how, r"\1", row.detail) for row in same.itertuples()}
     result: dict[str, Any] = {}
     for way, pairs in made.items():
-        hits = sum(frozenset(pair) in told for pair in pairs.items())
+        hits = sum(
+            frozenset((copy, original)) in told or (copy in origin and origin[copy] == origin.get(original))
+            for copy, original in pairs.items()
+        )
         result[way] = {"planted": len(pairs), "found": hits, "recall": round(hits / len(pairs), 3)}
     known = {frozenset(pair) for pairs in made.values() for pair in pairs.items()}
     result["other_pairs"] = len(told - known)
