@@ -44,7 +44,7 @@ def open_data(data: Data, exclude: str | None = None, *, group_by: str | None = 
     ]
     absent = index.excluded.loc[index.excluded["reason"] == NOT_THERE, "path"]
     if len(absent):
-        say(f"WARNING: --exclude names {len(absent)} files that are not there: {', '.join(absent[:5])}")
+        say(f"WARNING: --exclude names files that are not there ({len(absent)}): {', '.join(absent[:5])}")
     return index
 
 
@@ -135,7 +135,8 @@ def _listed(file: str) -> dict[str, str]:
         raise DataError(f"--exclude {file}: no column 'path'; has {', '.join(frame.columns)}.")
     told = frame[[column for column in ("finding", "detail") if column in frame]]
     whys = [": ".join(filter(None, row)) for row in told.itertuples(index=False, name=None)]
-    return dict(zip(frame["path"], whys or [""] * len(frame), strict=True))
+    paths = frame["path"].str.removeprefix("./")
+    return dict(zip(paths, whys or [""] * len(frame), strict=True))
 
 
 def start(spec: BackboneSpec, weights: Path | None, recipe: Recipe, resize: str) -> tuple[Device, Extractor]:
