@@ -53,7 +53,7 @@ def one_pass(data: str, backbone: str, weights_dir: str) -> dict[str, float]:
     import numpy as np
 
     from transferkit.data.decode import DecodePolicy, decode_chunks
-    from transferkit.data.index import index_folder
+    from transferkit.data.folder import index_folder
 
     base = network(backbone, weights_dir)
     index = index_folder(Path(data))
