@@ -231,3 +231,11 @@ def test_a_near_duplicate_is_no_leak_where_they_are_strangers(tmp_path: Path):
     make_split(tmp_path / "data")
     run = linear(tmp_path / "data", tmp_path / "run", near_duplicates="ignore")
     assert pd.read_csv(run.folder / "excluded.csv")["path"].to_list() == ["train/cats/same.jpg"]
+
+
+def test_a_list_of_paths_alone_is_no_reason_to_warn(index: Index, tmp_path: Path):
+    (told,) = [note for note in notes(index, splits=earlier(index, tmp_path, "path")) if "--splits" in note]
+    assert told.endswith("0 files keep their split, 60 known by their path alone, 0 new")
+    strange = earlier(index, tmp_path, "path", "sha256", sha256="saved anew")
+    (told,) = [note for note in notes(index, splits=strange) if "--splits" in note]
+    assert told.startswith("WARNING: ")

@@ -115,7 +115,8 @@ def _prepared(
     readable = examined.usable.without(bank.failed)
     check_classes(readable)
     settled = settle(readable, recipe)
-    found = audit(examined).findings
+    with watch.part("index"):
+        found = audit(examined).findings
     index, notes = settled.index, [*settled.notes, *_conflicts(found)]
     _tell(index, notes)
     plan = make_plan(recipe, spec, index)

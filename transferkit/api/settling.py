@@ -134,7 +134,9 @@ def _earlier(index: Index, source: str) -> tuple[dict[str, str], list[str]]:
             earlier[sha256] = by_path[path]
     new = len(index.files) - same - renewed
     note = f"--splits {source}: {same} files keep their split, {renewed} known by their path alone, {new} new"
-    return earlier, [note if same else f"WARNING: {note}: is it a run on other images?"]
+    # A list of paths alone, such as splits.csv, can know nothing by content.
+    believed = same if by_content else renewed
+    return earlier, [note if believed else f"WARNING: {note}: is it a run on other images?"]
 
 
 def _known(source: str) -> "pd.DataFrame":
