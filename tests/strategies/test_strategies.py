@@ -6,13 +6,13 @@ import pytest
 
 from transferkit.errors import UsageError
 from transferkit.recipe import STRATEGIES as RECIPE_STRATEGIES
-from transferkit.strategies import STRATEGIES, Phase, Setting
+from transferkit.strategies import STRATEGIES, FeatureSet, Phase, Setting
 from transferkit.strategies.base import finetune_phase
 
 TUNING = ("finetune-top", "finetune-deep", "full")
 
 
-def setting(stages: int, train_images: int = 1600, **asked: float) -> Setting:
+def setting(stages: int, train_images: int = 1600, **asked: float | str) -> Setting:
     names = tuple(f"stage{n}" for n in range(1, stages + 1))
     return Setting(stages=names, train_images=train_images, classes=5, **asked)  # type: ignore[arg-type]
 
@@ -21,8 +21,28 @@ def tuned(strategy: str, given: Setting) -> Phase:
     return STRATEGIES[strategy](given)[-1]
 
 
-def linear_on(stages: tuple[str, ...], freeze_depth: int, name: str = "linear") -> Phase:
-    return Phase(name=name, kind="linear", features=stages, freeze_depth=freeze_depth)
+MEANS, DEVIATIONS = ("means",), ("means", "deviations")
+GRIDS = (*DEVIATIONS, "grids")
+
+
+def linear_on(stages: tuple[str, ...], name: str, *choices: FeatureSet, freeze_depth: int) -> Phase:
+    return Phase(
+        name=name,
+        kind="linear",
+        features=stages,
+        freeze_depth=freeze_depth,
+        choices=choices,
+        classifiers=("logistic", "discriminant"),
+    )
+
+
+def seeing(stages: tuple[str, ...], kinds: tuple[str, ...]) -> FeatureSet:
+    return FeatureSet(stages=stages, kinds=kinds, normalised=True)
+
+
+def last_stage(stages: int, *kinds: tuple[str, ...]) -> Phase:
+    last = (f"stage{stages}",)
+    return linear_on(last, "linear", *(seeing(last, kind) for kind in kinds), freeze_depth=stages)
 
 
 def test_the_recipe_offers_every_strategy() -> None:
@@ -31,16 +51,56 @@ def test_the_recipe_offers_every_strategy() -> None:
 
 @pytest.mark.parametrize("stages", [5, 4, 2, 1])
 def test_linear_is_one_classifier_on_the_last_stage(stages: int) -> None:
-    assert STRATEGIES["linear"](setting(stages)) == (linear_on((f"stage{stages}",), stages),)
+    assert STRATEGIES["linear"](setting(stages)) == (last_stage(stages, MEANS, DEVIATIONS, GRIDS),)
 
 
 @pytest.mark.parametrize("stages", [5, 4, 2])
-def test_multistage_adds_a_classifier_on_every_stage(stages: int) -> None:
+def test_multistage_adds_a_classifier_on_several_stages(stages: int) -> None:
     given = setting(stages)
-    assert STRATEGIES["multistage"](given) == (
-        linear_on((f"stage{stages}",), stages),
-        linear_on(given.stages, stages, "multistage"),
+    all_stages = given.stages
+    several = (
+        seeing(all_stages[-1:], DEVIATIONS),
+        seeing(all_stages, DEVIATIONS),
+        seeing(all_stages[-3:], GRIDS),
     )
+    assert STRATEGIES["multistage"](given) == (
+        last_stage(stages, MEANS, DEVIATIONS, GRIDS),
+        linear_on(all_stages, "multistage", *several, freeze_depth=stages),
+    )
+
+
+@pytest.mark.parametrize("strategy", ["linear", "multistage"])
+def test_logistic_regression_on_means_is_the_plain_one(strategy: str) -> None:
+    phase = tuned(strategy, setting(5, classifier="logistic", features="means"))
+    assert phase.choices == (FeatureSet(stages=phase.features),)
+    assert phase.classifiers == ("logistic",)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "features", "expected"),
+    [
+        ("linear", "means", [seeing(("stage3",), MEANS)]),
+        ("linear", "grids", [seeing(("stage3",), GRIDS)]),
+        ("finetune-top", "grids", [seeing(("stage3",), GRIDS)]),
+        ("multistage", "means", [seeing(("stage1", "stage2", "stage3"), MEANS)]),
+        (
+            "multistage",
+            "deviations",
+            [seeing(("stage3",), DEVIATIONS), seeing(("stage1", "stage2", "stage3"), DEVIATIONS)],
+        ),
+    ],
+)
+def test_the_recipe_restricts_the_features(strategy: str, features: str, expected: list[FeatureSet]) -> None:
+    phases = STRATEGIES[strategy](setting(3, features=features))
+    linear = [phase for phase in phases if phase.kind == "linear"][-1]
+    assert linear.choices == tuple(expected)
+
+
+def test_a_selection_is_from_all_kinds_of_the_phases_stages() -> None:
+    (one,) = tuned("multistage", setting(3, features="selected")).choices
+    assert (one.stages, one.kinds) == (("stage1", "stage2", "stage3"), GRIDS)
+    assert one.selected == (0.1, 0.25, 0.5, 1.0)
+    assert one.name == "means, deviations, grids of stage1, stage2, stage3, the best selected"
 
 
 def test_multistage_refuses_a_single_stage() -> None:
@@ -51,7 +111,7 @@ def test_multistage_refuses_a_single_stage() -> None:
 @pytest.mark.parametrize("strategy", TUNING)
 def test_fine_tuning_starts_from_the_linear_classifier(strategy: str) -> None:
     first, second = STRATEGIES[strategy](setting(5))
-    assert first == linear_on(("stage5",), 5)
+    assert first == last_stage(5, MEANS, DEVIATIONS)
     # 1,600 images in 32s are 50 steps an epoch; 1,000 steps are 20 epochs
     assert second == Phase(
         name="finetune",
@@ -59,8 +119,9 @@ def test_fine_tuning_starts_from_the_linear_classifier(strategy: str) -> None:
         features=("stage5",),
         freeze_depth=second.freeze_depth,
         epochs=20,
-        patience=5,
-        learning_rate=3e-4,
+        patience=10,
+        learning_rate=5e-4,
+        tuning=second.tuning,
     )
 
 
@@ -121,7 +182,7 @@ def test_a_freeze_depth_that_leaves_nothing_is_refused(depth: int) -> None:
 
 def test_a_larger_batch_has_fewer_steps_and_so_more_epochs() -> None:
     given = replace(setting(5), batch_size=64)  # 25 steps an epoch
-    assert finetune_phase(given, freeze_depth=0, learning_rate=1e-3).epochs == 40
+    assert finetune_phase(given, freeze_depth=0).epochs == 40
 
 
 def test_a_strategy_gives_the_same_phases_each_time() -> None:

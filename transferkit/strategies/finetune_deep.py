@@ -12,5 +12,5 @@ def finetune_deep(setting: Setting) -> tuple[Phase, ...]:
     frozen = min(1, len(setting.stages) - 1)
     return (
         linear_phase(setting, setting.stages[-1:]),
-        finetune_phase(setting, freeze_depth=frozen, learning_rate=3e-4),
+        finetune_phase(setting, freeze_depth=frozen),
     )

@@ -12,5 +12,5 @@ def finetune_top(setting: Setting) -> tuple[Phase, ...]:
     thawed = max(1, round(0.4 * len(setting.stages)))
     return (
         linear_phase(setting, setting.stages[-1:]),
-        finetune_phase(setting, freeze_depth=len(setting.stages) - thawed, learning_rate=3e-4),
+        finetune_phase(setting, freeze_depth=len(setting.stages) - thawed),
     )

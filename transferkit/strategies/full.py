@@ -7,5 +7,5 @@ def full(setting: Setting) -> tuple[Phase, ...]:
     """The linear classifier, then all stages thawed."""
     return (
         linear_phase(setting, setting.stages[-1:]),
-        finetune_phase(setting, freeze_depth=0, learning_rate=3e-4),
+        finetune_phase(setting, freeze_depth=0),
     )

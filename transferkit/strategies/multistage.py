@@ -1,11 +1,12 @@
 """Linear classifier on features of several stages: different data, little of it."""
 
 from transferkit.errors import UsageError
-from transferkit.strategies.base import Phase, Setting, linear_phase
+from transferkit.strategies.base import FeatureSet, Phase, Setting, feature_sets, linear_phase
+from transferkit.strategies.linear import linear
 
 
 def multistage(setting: Setting) -> tuple[Phase, ...]:
-    """The linear classifier on the last stage, then the one on the pooled features of every stage.
+    """The linear classifier on the last stage, then the one on the pooled features of several stages.
 
     Where the images differ from ImageNet, earlier stages (edges, textures, parts) carry labels
     that the last one has lost. Source: Evci 2022, Head2Toe (arXiv:2201.03529).
@@ -18,7 +19,20 @@ def multistage(setting: Setting) -> tuple[Phase, ...]:
             "multistage needs a backbone with several stages, and this one has a single stage. "
             "Use --strategy linear, or another backbone."
         )
+    several = linear_phase(setting, setting.stages, name="multistage", choices=_choices(setting.stages))
+    return (*linear(setting), several)
+
+
+def _choices(stages: tuple[str, ...]) -> tuple[FeatureSet, ...]:
+    """Few, since each more is another chance to be taken in by cross-validation on few images.
+
+    Measured at 5 to 50 images per class on 11 sets and two backbones, chosen by log-loss: these three
+    79.1 % test top-1, five 79.0, all of thirteen 79.0, the best of all in hindsight 80.6. Where things
+    stand matters for digits and hands (grids gain 4 to 8 points), and hurts on textures and satellite
+    pictures, where deviations gain; grids of the first stages never helped.
+    """
     return (
-        linear_phase(setting, setting.stages[-1:]),
-        linear_phase(setting, setting.stages, name="multistage"),
+        *feature_sets(stages[-1:], "deviations"),
+        *feature_sets(stages, "deviations"),
+        *feature_sets(stages[-3:], "grids"),
     )

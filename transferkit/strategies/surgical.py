@@ -1,0 +1,25 @@
+"""Thaw the first, the middle or the last stages: those that the new data pull at hardest."""
+
+from transferkit.strategies.base import Phase, Setting, finetune_phase, linear_phase
+
+
+def surgical(setting: Setting) -> tuple[Phase, ...]:
+    """The linear classifier, then that third of the stages with the highest relative gradient norm.
+
+    Without measured gradients the last third. Source: Lee 2023, surgical fine-tuning
+    (arXiv:2210.11466): a shift of the pixels wants the first layers, one of the labels the last.
+    """
+    start, stop = _chosen(setting)
+    phase = finetune_phase(setting, freeze_depth=start, stages=setting.stages[start:stop])
+    return linear_phase(setting, setting.stages[-1:]), phase
+
+
+def _chosen(setting: Setting) -> tuple[int, int]:
+    """The first stage that trains and the one behind the last, by number from 0."""
+    count = len(setting.stages)
+    width = max(1, round(count / 3))
+    starts = sorted({0, (count - width) // 2, count - width})
+    pull = [setting.gradients.get(stage, 0.0) for stage in setting.stages]
+    # Of equals the last, which costs least.
+    best = max(starts, key=lambda start: (sum(pull[start : start + width]), start))
+    return best, best + width
