@@ -1,0 +1,156 @@
+"""Similar to ImageNet or different: what the evidence says, in numbers and in words.
+
+The primary measure is how far the images' activations lie from the statistics in the BatchNorm layers.
+Where the border comes from (16 layers, 128 images, MobileNet 0.25, MobileNetV2 0.35 and 1.0; the whole
+table is in `docs/decision.md`, made by `benchmarks/similarity.py`):
+
+| set | at 224 px | at 128 px |
+|---|---|---|
+| ImageNet itself | .05-.06 | .13-.15 |
+| hymenoptera, flowers (photographs of things) | .12-.14 | .19-.22 |
+| tux (things cut out of photographs, on white) | .26-.29 | .25-.27 |
+| clipart, emoji, grey clothes, hands, satellite, textures, digits | .35-.62 | .35-.57 |
+
+Photographs of few pixels lie between and behind: flowers and hymenoptera of 128 px, enlarged to 224, at
+.19-.23, of 64 px at .29-.35, of 32 px at .40-.49; flowers in grey at .17.
+"""
+
+from dataclasses import dataclass
+
+from transferkit.strategies.evidence import Evidence
+
+BATCHNORM_BORDER = 0.24
+# Between these the distance alone does not decide: small images raise it, plain grounds do too.
+BATCHNORM_GREY = (0.20, 0.30)
+SEEN_SIMILAR, SEEN_DIFFERENT = "0.05-0.22", "0.35-0.62"
+# In images this much smaller than the network's own everything is smaller than in ImageNet: at 96 of 224 px
+# ImageNet itself lies at .22, at 64 px at .33, as far as satellite pictures do.
+LEAST_SIZE_RATIO = 0.5
+# The gap between the stages decides where there is no BatchNorm, and in the grey zone. It counts from one
+# standard error on, which doubts `different` where there are too few images to tell: right so were 40 of 43
+# similar and 74 of 103 different samples of 10 to 100 per class; of 50 and more 17 of 18 and 43 of 49.
+GAP_ERRORS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Similarity:
+    """Where a data set stands on the matrix' axis of similarity.
+
+    Attributes:
+        verdict: `similar` or `different`.
+        measure: what decided: `stated`, `batchnorm` or `stages`.
+        score: its number; `border`: above it a set is different. With `stated` those of the measure that
+            would have decided.
+        near: whether the score lies in the grey zone around the border.
+        sentences: one for each measure, with its numbers.
+    """
+
+    verdict: str
+    measure: str
+    score: float
+    border: float
+    near: bool
+    sentences: tuple[str, ...]
+
+
+def judge(evidence: Evidence, stated: str | None = None) -> Similarity:
+    """What the evidence says.
+
+    Args:
+        evidence: what was measured.
+        stated: `similar` or `different` where the user says so, which goes before what was measured.
+    """
+    distance = evidence.batchnorm if evidence.size_ratio >= LEAST_SIZE_RATIO else None
+    by_stages = "different" if evidence.gap > _gap_border(evidence) else "similar"
+    if distance is None:
+        found, measure, score, border = by_stages, "stages", evidence.gap, _gap_border(evidence)
+        near = abs(score - border) <= evidence.gap_error
+    else:
+        score, border, near = distance, BATCHNORM_BORDER, _is_grey(distance)
+        found = by_stages if near else "different" if score > border else "similar"
+        measure = "stages" if near else "batchnorm"
+    return Similarity(
+        verdict=stated or found,
+        measure="stated" if stated else measure,
+        score=score,
+        border=border,
+        near=near,
+        sentences=_sentences(evidence, stated),
+    )
+
+
+def _gap_border(evidence: Evidence) -> float:
+    return GAP_ERRORS * evidence.gap_error
+
+
+def _is_grey(distance: float) -> bool:
+    return BATCHNORM_GREY[0] <= distance <= BATCHNORM_GREY[1]
+
+
+def _sentences(evidence: Evidence, stated: str | None) -> tuple[str, ...]:
+    told = [f"Similarity stated: {stated}."] if stated else []
+    told.append(_batchnorm_sentence(evidence))
+    told.append(_stages_sentence(evidence))
+    if evidence.entropy is not None and evidence.confidence is not None:
+        told.append(
+            f"ImageNet's own classifier gives its first guess {evidence.confidence:.0%} on average, and "
+            f"its answers are {evidence.entropy:.0%} as spread out as they can be (told only: it does not "
+            "decide)."
+        )
+    if evidence.logme:
+        told.append(_logme_sentence(evidence))
+    return tuple(told)
+
+
+def _batchnorm_sentence(evidence: Evidence) -> str:
+    distance = evidence.batchnorm
+    if distance is None:
+        return (
+            "Batch statistics: none to compare with (a backbone without BatchNorm, or without pretrained "
+            "weights), so the stages decide."
+        )
+    if evidence.size_ratio < LEAST_SIZE_RATIO:
+        return (
+            f"Batch statistics: the images' activations lie {distance:.2f} from those of ImageNet, which "
+            f"says nothing at {evidence.size_ratio:.0%} of the image size that the network was trained at, "
+            "so the stages decide."
+        )
+    low, high = BATCHNORM_GREY
+    where = (
+        f"between {low:.2f} and {high:.2f}, where both kinds occur, so the stages decide"
+        if _is_grey(distance)
+        else "which says different"
+        if distance > BATCHNORM_BORDER
+        else "which says similar"
+    )
+    return (
+        f"Batch statistics: the images' activations lie {distance:.2f} from those of ImageNet (border "
+        f"{BATCHNORM_BORDER:.2f}, photographs of things seen at {SEEN_SIMILAR}, others at {SEEN_DIFFERENT}), "
+        f"{where}."
+    )
+
+
+def _stages_sentence(evidence: Evidence) -> str:
+    earlier = {**dict(list(evidence.stages.items())[:-1]), "all stages together": evidence.together}
+    last = list(evidence.stages)[-1]
+    best = max(earlier, key=earlier.__getitem__)
+    says = "different" if evidence.gap > _gap_border(evidence) else "similar"
+    reached = (
+        f"reaches an mAP of {evidence.stages[last]:.1%} by the last stage and {earlier[best]:.1%}"
+        if evidence.multilabel
+        else f"is right on {evidence.stages[last]:.1%} of images by the last stage and on {earlier[best]:.1%}"
+    )
+    return (
+        f"Stages: a quick linear classifier {reached} by {best}: {100 * evidence.gap:+.1f} points, where "
+        f"chance alone moves this by {100 * evidence.gap_error:.1f}, which says {says}."
+    )
+
+
+def _logme_sentence(evidence: Evidence) -> str:
+    best = max(evidence.logme, key=evidence.logme.__getitem__)
+    last = list(evidence.logme)[-1]
+    scores = "" if not evidence.h_score else f" (H-score of the last stage {evidence.h_score[last]:.2f})"
+    return (
+        f"LogME: of all stages {best} explains the labels best, {evidence.logme[best]:+.3f} an image, the "
+        f"last {evidence.logme[last]:+.3f}{scores} (told only: it does not decide)."
+    )
