@@ -10,10 +10,10 @@ from PIL import Image
 
 from tests.api.test_finetune import recipe
 from tests.api.test_multilabel import draw_several
-from transferkit.api import candidates, finetune
+from transferkit.api import finetune, linear_candidates, tuned_candidates
 from transferkit.cli import cli
 from transferkit.runs import Run
-from transferkit.training.phases import Job
+from transferkit.training.job import Job
 
 BRIGHTNESS = {"common": 110, "rare": 150}
 
@@ -40,18 +40,18 @@ def unequal(tmp_path: Path) -> Path:
 def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the linear fit and the gradient phase of a run are given."""
     found: dict[str, Any] = {}
-    fit_linear, run_phase = candidates.fit_linear, candidates.run_phase
+    fit_linear, run_phase = linear_candidates.fit_linear, tuned_candidates.run_phase
 
     def fit(*arguments: Any, **named: Any) -> Any:
         found["fit"] = named["weights"]
         return fit_linear(*arguments, **named)
 
-    def phase(job: Job, *arguments: Any) -> Any:
+    def phase(job: Job, *arguments: Any, **named: Any) -> Any:
         found["job"] = job
-        return run_phase(job, *arguments)
+        return run_phase(job, *arguments, **named)
 
-    monkeypatch.setattr(candidates, "fit_linear", fit)
-    monkeypatch.setattr(candidates, "run_phase", phase)
+    monkeypatch.setattr(linear_candidates, "fit_linear", fit)
+    monkeypatch.setattr(tuned_candidates, "run_phase", phase)
     return found
 
 
@@ -101,7 +101,8 @@ def test_classes_are_weighted_of_themselves_from_over_3_to_1(common: int, method
 def test_fit_and_phase_are_given_the_weights_of_the_plan(
     method: str, unequal: Path, tmp_path: Path, given: dict[str, Any]
 ):
-    run = finetune(unequal, recipe(strategy="finetune-top", balance=method), out=tmp_path / "run")
+    asked = recipe(strategy="finetune-top", balance=method, classifier="logistic")
+    run = finetune(unequal, asked, out=tmp_path / "run")
     weights = run.plan["balance"]["weights"]
     expected = [weights["common"], weights["rare"]] if method != "none" else None
     for found in (given["fit"], given["job"].weights):

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,22 +8,29 @@ from tests.api.test_finetune import recipe
 from tests.api.test_multilabel import draw_several
 from tests.bad_files import jpeg, picture
 from tests.conftest import draw_classes
-from transferkit.api import finetune
+from transferkit.api import crossval, finetune
+from transferkit.api.work import Work
 from transferkit.errors import UsageError
-from transferkit.training.bank import PooledBank
+from transferkit.strategies import Phase
+from transferkit.training.linear import LinearClassifier
 
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
-    """The rows of the bank that were asked for, one time after another."""
+    """The rows that each fold trained on, chose with and judged, one after another."""
     asked: list[set[int]] = []
-    original = PooledBank.at
+    fit, seen = crossval.fit, crossval.seen
 
-    def at(bank: PooledBank, stages: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
+    def fitting(work: Work, phase: Phase, train: np.ndarray, val: np.ndarray) -> Any:
+        asked.extend((set(train.tolist()), set(val.tolist())))
+        return fit(work, phase, train, val)
+
+    def judging(work: Work, fitted: LinearClassifier, rows: np.ndarray) -> np.ndarray:
         asked.append(set(rows.tolist()))
-        return original(bank, stages, rows)
+        return seen(work, fitted, rows)
 
-    monkeypatch.setattr(PooledBank, "at", at)
+    monkeypatch.setattr(crossval, "fit", fitting)
+    monkeypatch.setattr(crossval, "seen", judging)
     return asked
 
 

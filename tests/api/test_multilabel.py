@@ -15,8 +15,9 @@ from transferkit.cli import cli
 from transferkit.errors import DataError
 from transferkit.runs import Run, write_csv
 from transferkit.strategies import Phase
+from transferkit.training.job import Job
 from transferkit.training.linear import LinearClassifier
-from transferkit.training.phases import Job, Trained
+from transferkit.training.phases import Trained
 
 NAMES = tuple(COLOURS)
 
@@ -93,11 +94,12 @@ def test_images_of_several_classes_are_learned_and_never_worse_than_linear(
 def test_a_phase_that_ranks_worse_leaves_the_linear_classifier(
     several: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def worse(job: Job, phase: Phase) -> Trained:
-        job.model.set_weights([-weights for weights in job.model.get_weights()])
+    def worse(job: Job, phase: Phase, **_: Any) -> Trained:
+        for weight in job.model.trainable_variables:
+            weight.assign(-weight)
         return Trained([], ["went wrong"], 1)
 
-    monkeypatch.setattr("transferkit.api.candidates.run_phase", worse)
+    monkeypatch.setattr("transferkit.api.tuned_candidates.run_phase", worse)
     run = finetune(several, recipe(strategy="finetune-top"), out=tmp_path / "run")
     assert run.metrics["kept"] == "linear"
     assert run.metrics["splits"]["val"]["map"] == run.metrics["linear_map"]["val"]
@@ -131,7 +133,7 @@ def test_the_saved_model_gives_the_sigmoids_of_the_predictions(
         return LinearClassifier(zero, zero[0], 1.0, (), "sigmoid")
 
     if kept == "fine-tuned":
-        monkeypatch.setattr("transferkit.api.candidates.fit_linear", know_nothing)
+        monkeypatch.setattr("transferkit.api.linear_candidates.fit_linear", know_nothing)
     asked = recipe(strategy=strategy, resize="stretch", learning_rate=1e-2, epochs=6)
     run = finetune(several, asked, out=tmp_path / "run")
     assert run.metrics["kept"] == kept

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from transferkit.api.candidates import Work, fit
+from transferkit.api.linear_candidates import fit, seen
+from transferkit.api.work import Work
 from transferkit.evaluation.crossval import CrossValidation, summarise
 from transferkit.progress import say, task
 from transferkit.training.linear import score
@@ -11,8 +12,8 @@ from transferkit.training.linear import score
 def cross_validate(work: Work) -> dict[str, CrossValidation]:
     """Scores over folds of each linear phase of the plan, by the phase's name; {} if none are asked.
 
-    Each fold is judged once, by a classifier whose L2 strength the next fold chose and that was fitted
-    on the rest. Nothing of a run depends on it.
+    Each fold is judged once, by a classifier whose L2 strength the next fold chose and that was chosen and
+    fitted on the rest. Nothing of a run depends on it.
     """
     if work.folds is None:
         return {}
@@ -27,8 +28,8 @@ def cross_validate(work: Work) -> dict[str, CrossValidation]:
                 val = work.folds == (fold + 1) % folds
                 judged = np.flatnonzero(work.folds == fold)
                 train = np.flatnonzero((work.folds >= 0) & (work.folds != fold) & ~val)
-                fitted = fit(work, phase, train, np.flatnonzero(val))
-                probabilities = fitted.probabilities(work.bank.at(phase.features, judged))
+                fitted, _ = fit(work, phase, train, np.flatnonzero(val))
+                probabilities = fitted.probabilities(seen(work, fitted, judged))
                 scores.append(score(probabilities, work.labels[judged])[0])
                 bar.advance()
         measure = "map" if work.multilabel else "top1"

@@ -1,15 +1,14 @@
 """The feature bank: what the frozen backbone says of every image, computed once.
 
-It holds the spatial mean at every stage's cut, a few kilobytes an image: the linear classifiers live
-on it. Rows are found by the SHA-256 of the file, under a key of everything else that changes a number,
-so files may be renamed, added or taken away and the rest still counts. (`training.maps` keeps whole
-activations at one cut, for gradient phases.)
+It holds means, deviations and grids at every stage's cut (see `pooling`), some tens of kilobytes an
+image: the linear classifiers live on it. Rows are found by the SHA-256 of the file, under a key of
+everything else that changes a number, so files may be renamed, added or taken away and the rest still
+counts. (`training.maps` keeps whole activations at one cut, for gradient phases.)
 """
 
 import hashlib
 import json
-import shutil
-import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,13 +21,19 @@ from transferkit.data.decode import POLICY_VERSION, Chunk, DecodePolicy, decode_
 from transferkit.data.index import Index
 from transferkit.errors import DataError
 from transferkit.progress import say, task
+from transferkit.strategies import FeatureSet
 from transferkit.timing import Stopwatch
 from transferkit.training.device import is_out_of_memory, too_large
+from transferkit.training.pooling import WIDTHS, pool_all
+from transferkit.training.shards import Places, places_of, read_shards, write_shard
 
 # Raise when the way features are computed changes.
-BANK_VERSION = 1
+BANK_VERSION = 3
 # Images held in memory before a shard is written.
-SHARD_IMAGES = 4096
+SHARD_IMAGES = 1024
+# At the longest that a process that is killed can lose. Shards end where batches do, so that the images
+# behind them come in the same batches when the rest is computed.
+SHARD_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,30 +79,62 @@ class Extractor:
 
 @dataclass(frozen=True)
 class PooledBank:
-    """Pooled features of an index.
+    """Pooled features of an index: row i belongs to row i of the index's files.
 
     Attributes:
-        features: float32 `(N, sum of channels)`; row i belongs to row i of the index's files.
+        places: of every image on disk; nothing is in memory until it is asked for.
         widths: channels of each stage, by name.
-        failed: path -> reason of the files that could not be decoded; their rows are zero.
+        failed: path -> reason of the files that could not be decoded; their features are zero.
         computed: images that were not in the bank before and now are.
     """
 
-    features: np.ndarray
+    places: Places
     widths: dict[str, int]
     failed: dict[str, str]
     computed: int
 
-    def at(self, stages: Sequence[str], rows: np.ndarray | None = None) -> np.ndarray:
-        """float32 `(rows, D)`: the features of some stages side by side, in the order asked."""
-        ends = np.cumsum(list(self.widths.values()))
-        spans = dict(zip(self.widths, zip(ends - list(self.widths.values()), ends, strict=True), strict=True))
-        taken = self.features if rows is None else self.features[rows]
-        return np.concatenate([taken[:, slice(*spans[name])] for name in stages], axis=1)
+    def __len__(self) -> int:
+        return len(self.places.row)
+
+    def at(self, features: FeatureSet | Sequence[str], rows: np.ndarray | None = None) -> np.ndarray:
+        """float32 `(rows, D)`: what a classifier on these features sees.
+
+        Stages stand in the order asked, and the kinds of each in theirs; `selected` leaves nothing out here.
+
+        Args:
+            features: a feature set, or names of stages for their means.
+            rows: of the index; None takes all.
+
+        Raises:
+            DataError: the bank on disk has gone since.
+        """
+        asked = features if isinstance(features, FeatureSet) else FeatureSet(stages=tuple(features))
+        places = self.places if rows is None else self.places.keep(np.asarray(rows))
+        found = {}
+        for kind in asked.kinds:
+            spans = [self._span(stage, kind) for stage in asked.stages]
+            for stage, part in zip(asked.stages, places.gather(kind, spans), strict=True):
+                found[stage, kind] = _to_unit_length(part) if asked.normalised else part
+        return np.concatenate([found[stage, kind] for stage in asked.stages for kind in asked.kinds], axis=1)
+
+    def block_widths(self, features: FeatureSet) -> tuple[int, ...]:
+        """How many of the features `at` gives belong to each kind of each stage, in its order."""
+        return tuple(self.widths[s] * WIDTHS[kind] for s in features.stages for kind in features.kinds)
 
     def keep(self, rows: np.ndarray) -> "PooledBank":
         """The bank of some rows of the index."""
-        return PooledBank(self.features[rows], self.widths, {}, self.computed)
+        return PooledBank(self.places.keep(rows), self.widths, {}, self.computed)
+
+    def _span(self, stage: str, kind: str) -> slice:
+        names = list(self.widths)
+        start = sum(self.widths[name] for name in names[: names.index(stage)]) * WIDTHS[kind]
+        return slice(start, start + self.widths[stage] * WIDTHS[kind])
+
+
+def _to_unit_length(part: np.ndarray) -> np.ndarray:
+    """As Keras' UnitNormalization does it (`ops.normalize`, epsilon 1e-12)."""
+    lengths = np.linalg.norm(part, axis=1, keepdims=True)
+    return np.asarray(part / np.maximum(lengths, 1e-12))
 
 
 def pooled_bank(extractor: Extractor, index: Index, watch: Stopwatch) -> PooledBank:
@@ -108,36 +145,25 @@ def pooled_bank(extractor: Extractor, index: Index, watch: Stopwatch) -> PooledB
     """
     folder = extractor.cache / "bank" / extractor.key
     with watch.part("bank"):
-        known = _read_shards(folder)
-    shas = list(index.files["sha256"])
+        known = read_shards(folder)
+    shas, paths = list(index.files["sha256"]), list(index.files["path"])
     missing = [row for row in first_rows(shas) if shas[row] not in known]
     failed_rows: dict[int, str] = {}
     for part, features, failed in _computed(extractor, index, missing, watch):
-        with watch.part("bank"):
-            kept = _write_shard(folder, [shas[row] for row in part], features)
-        known |= {shas[row]: kept[i] for i, row in enumerate(part)}
         failed_rows |= failed
+        if part:
+            with watch.part("bank"):
+                shard = write_shard(folder, [shas[row] for row in part], features)
+            known |= {shas[row]: (shard, i) for i, row in enumerate(part)}
     if len(failed_rows) == len(set(shas)):
         raise DataError(f"{index.root}: not one of {len(shas)} files could be read as an image.")
-    with watch.part("bank"):
-        return _gathered(extractor, index, known, failed_rows, len(missing) - len(failed_rows))
-
-
-def _gathered(
-    extractor: Extractor,
-    index: Index,
-    known: dict[str, np.ndarray],
-    failed_rows: dict[int, str],
-    computed: int,
-) -> PooledBank:
-    shas, paths = list(index.files["sha256"]), list(index.files["path"])
     reasons = {shas[row]: reason for row, reason in failed_rows.items()}
-    features = np.zeros((len(shas), sum(s.channels for s in extractor.stages)), np.float32)
-    for row, sha in enumerate(shas):
-        if sha not in reasons:
-            features[row] = known[sha]
-    failed = {paths[row]: reasons[sha] for row, sha in enumerate(shas) if sha in reasons}
-    return PooledBank(features, {s.name: s.channels for s in extractor.stages}, failed, computed)
+    return PooledBank(
+        places_of(shas, known),
+        {stage.name: stage.channels for stage in extractor.stages},
+        {paths[row]: reasons[sha] for row, sha in enumerate(shas) if sha in reasons},
+        len(missing) - len(failed_rows),
+    )
 
 
 def first_rows(shas: Sequence[str]) -> list[int]:
@@ -150,26 +176,35 @@ def first_rows(shas: Sequence[str]) -> list[int]:
 
 def _computed(
     extractor: Extractor, index: Index, rows: list[int], watch: Stopwatch
-) -> Iterator[tuple[list[int], np.ndarray, dict[int, str]]]:
-    """(rows, features, failed rows) of the images of some rows, a shard at a time."""
+) -> Iterator[tuple[list[int], dict[str, np.ndarray], dict[int, str]]]:
+    """(rows, features by kind, failed rows) of the images of some rows, a shard at a time."""
     if not rows:
         return
     with watch.part("bank"):
-        pool = _pooling_network(extractor)
+        pool_all = _pooling_network(extractor)
     done: list[int] = []
     parts: list[np.ndarray] = []
     failed: dict[int, str] = {}
+    since = time.perf_counter()
     for chunk in decoded(extractor, index, rows, watch, "bank"):
         failed |= {rows[i]: reason for i, reason in chunk.failed.items()}
         if len(chunk.rows):
             with watch.part("bank"):
-                parts.append(predict(pool, chunk.images, extractor.batch_size))
+                parts.append(predict(pool_all, chunk.images, extractor.batch_size))
             done += [rows[i] for i in chunk.rows]
-        if len(done) >= SHARD_IMAGES:
-            yield done, np.concatenate(parts), failed
-            done, parts, failed = [], [], {}
-    empty = np.zeros((0, sum(stage.channels for stage in extractor.stages)), np.float32)
-    yield done, np.concatenate(parts) if parts else empty, failed
+        if len(done) >= SHARD_IMAGES or time.perf_counter() - since > SHARD_SECONDS:
+            yield done, _by_kind(extractor, parts), failed
+            done, parts, failed, since = [], [], {}, time.perf_counter()
+    yield done, _by_kind(extractor, parts), failed
+
+
+def _by_kind(extractor: Extractor, parts: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """What the pooling network gives in one row, apart."""
+    if not parts:
+        return {}
+    channels = sum(stage.channels for stage in extractor.stages)
+    ends = np.cumsum([channels * width for width in WIDTHS.values()])[:-1]
+    return dict(zip(WIDTHS, np.split(np.concatenate(parts), ends, axis=1), strict=True))
 
 
 def decoded(
@@ -189,13 +224,14 @@ def decoded(
 
 
 def _pooling_network(extractor: Extractor) -> Any:
+    """Images to all features in one row: means of every stage, then deviations, then grids."""
     import keras
 
     network = extractor.network
     outputs = [output_of(network, stage.cut) for stage in extractor.stages]
-    pools = [keras.layers.GlobalAveragePooling2D(dtype="float32")(output) for output in outputs]
-    joined = keras.layers.Concatenate(dtype="float32")(pools) if len(pools) > 1 else pools[0]
-    return keras.Model(network.input, joined)
+    pooled = [pool_all(output) for output in outputs]
+    pools = [stage[kind] for kind in WIDTHS for stage in pooled]
+    return keras.Model(network.input, keras.layers.Concatenate(dtype="float32")(pools))
 
 
 def predict(model: Any, inputs: np.ndarray, batch_size: int) -> np.ndarray:
@@ -226,43 +262,3 @@ def _padded_forward(model: Any, batch: np.ndarray, batch_size: int) -> np.ndarra
     if short:
         batch = np.concatenate([batch, np.zeros((short, *batch.shape[1:]), batch.dtype)])
     return np.asarray(model.predict_on_batch(batch))[: batch_size - short]
-
-
-def _read_shards(folder: Path) -> dict[str, np.ndarray]:
-    known: dict[str, np.ndarray] = {}
-    for shard in sorted(folder.glob("*.shard")):
-        try:
-            features = np.load(shard / "features.npy", mmap_mode="r")
-            shas = np.load(shard / "sha256.npy")
-            if len(shas) != len(features):
-                raise ValueError(f"{len(features)} rows of features for {len(shas)} files")
-        except (OSError, ValueError, EOFError) as error:
-            say(f"bank: {shard} is broken ({error}); its images are computed anew")
-            shutil.rmtree(shard)
-            continue
-        known |= {sha.decode(): features[row] for row, sha in enumerate(shas)}
-    return known
-
-
-def _write_shard(folder: Path, shas: list[str], features: np.ndarray) -> np.ndarray:
-    """Write a shard aside, then rename it: a shard that is there is whole.
-
-    Returns the features as they lie on disk, so that memory holds one shard at a time.
-    """
-    if not shas:
-        return features
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder, prefix="writing-"))
-    np.save(aside / "sha256.npy", np.array([sha.encode() for sha in shas]))
-    np.save(aside / "features.npy", features)
-    digest = hashlib.sha256("".join(sorted(shas)).encode()).hexdigest()[:16]
-    target = folder / f"{digest}.shard"
-    try:
-        aside.rename(target)
-    except OSError:
-        # Another process has just written the same shard.
-        shutil.rmtree(aside)
-        if not target.exists():
-            raise
-    kept: np.ndarray = np.load(target / "features.npy", mmap_mode="r")
-    return kept

@@ -6,14 +6,66 @@ from typing import Any
 import numpy as np
 
 from transferkit.backbones.graph import Stage, output_of, stage_layers
+from transferkit.errors import TrainingError, UsageError
+from transferkit.strategies import FeatureSet, Tuning
 from transferkit.training.linear import LinearClassifier
+from transferkit.training.pooling import pool
 
 
 def set_freeze_depth(network: Any, stages: tuple[Stage, ...], depth: int) -> None:
     """Let the stages behind the first `depth` train, and no other."""
-    for number, layers in enumerate(stage_layers(network, stages)):
+    set_trainable(network, stages, Tuning(stages=tuple(stage.name for stage in stages[depth:])))
+
+
+def set_trainable(
+    network: Any, stages: tuple[Stage, ...], tuning: Tuning, thawed: Sequence[str] | None = None
+) -> None:
+    """Let some stages train, whole or their BatchNorm layers alone, and no other layer.
+
+    Keras heeds it from the next `compile` on.
+
+    Args:
+        network: the backbone.
+        stages: all of its stages.
+        tuning: which stages train, and `only` what of them.
+        thawed: those of the tuning's stages that train by now; None is all.
+
+    Raises:
+        UsageError: only BatchNorm shall train and the backbone has none.
+        TrainingError: a stage that the backbone does not have.
+    """
+    names = tuning.stages if thawed is None else tuple(thawed)
+    if unknown := set(names) - {stage.name for stage in stages}:
+        raise TrainingError(
+            f"{network.name} has no {', '.join(sorted(unknown))}. "
+            f"Its stages: {', '.join(stage.name for stage in stages)}."
+        )
+    if tuning.only == "batchnorm":
+        check_has_batchnorm(network)
+    for layer in network.layers:
+        layer.trainable = False
+    for stage, layers in zip(stages, stage_layers(network, stages), strict=True):
         for layer in layers:
-            layer.trainable = number >= depth
+            layer.trainable = stage.name in names and (tuning.only == "all" or is_batch_norm(layer))
+
+
+def is_batch_norm(layer: Any) -> bool:
+    """Whether a layer keeps statistics of its inputs; LayerNorm does not."""
+    return type(layer).__name__ == "BatchNormalization"
+
+
+def check_has_batchnorm(network: Any) -> None:
+    """Refuse to train BatchNorm alone where there is none: VGG has no normalisation, ConvNeXt LayerNorm.
+
+    Raises:
+        UsageError: names the backbone and what to use instead.
+    """
+    if not any(is_batch_norm(layer) for layer in network.layers):
+        raise UsageError(
+            f"strategy batchnorm trains the scales and offsets of BatchNorm layers, and backbone "
+            f"{network.name} has no such layer. Use finetune-top, finetune-deep, surgical or full, or a "
+            "backbone with BatchNorm, such as mobilenet_v2 or resnet50."
+        )
 
 
 def classifier(network: Any, stages: Sequence[Stage], fitted: LinearClassifier, classes: int) -> Any:
@@ -24,21 +76,15 @@ def classifier(network: Any, stages: Sequence[Stage], fitted: LinearClassifier, 
 
     Args:
         network: the backbone.
-        stages: whose pooled features the head sees, in the order it was fitted on.
+        stages: those whose means the head sees, in the order it was fitted on; or, where the classifier
+            names its own features, at least those.
         fitted: the classifier that is written into the head; its activation is the model's last.
         classes: C.
     """
     import keras
 
-    pools = [
-        keras.layers.GlobalAveragePooling2D(dtype="float32", name=f"pool_{stage.name}")(
-            output_of(network, stage.cut)
-        )
-        for stage in stages
-    ]
-    joined = pools[0]
-    if len(pools) > 1:
-        joined = keras.layers.Concatenate(dtype="float32", name="features")(pools)
+    asked = fitted.features or FeatureSet(stages=tuple(stage.name for stage in stages))
+    joined = _features(network, {stage.name: stage for stage in stages}, asked)
     dense = keras.layers.Dense(classes, dtype="float32", name="logits")
     last = keras.layers.Activation(fitted.activation, dtype="float32", name="probabilities")
     outputs = last(dense(joined))
@@ -46,12 +92,37 @@ def classifier(network: Any, stages: Sequence[Stage], fitted: LinearClassifier, 
     return keras.Model(network.input, outputs, name=f"{network.name}_classifier")
 
 
-def tail(model: Any, stages: tuple[Stage, ...], depth: int) -> Any:
+def _features(network: Any, stages: dict[str, Stage], asked: FeatureSet) -> Any:
+    """The tensor `(N, D)` of what the bank gives as `PooledBank.at` of a feature set."""
+    import keras
+
+    parts = []
+    for name in asked.stages:
+        maps = output_of(network, stages[name].cut)
+        for kind in asked.kinds:
+            part = pool(maps, kind, f"pool_{name}" if kind == "means" else None)
+            if asked.normalised:
+                part = keras.layers.UnitNormalization(dtype="float32")(part)
+            parts.append(part)
+    if len(parts) == 1:
+        return parts[0]
+    return keras.layers.Concatenate(dtype="float32", name="features")(parts)
+
+
+def tail(model: Any, stages: tuple[Stage, ...], depth: int, *, dropout: float = 0.0, seed: int = 0) -> Any:
     """The trainable end of a classifier: activations behind `depth` stages to logits.
 
     It computes in inference mode even while it trains, so BatchNorm keeps to its stored statistics
     while its scales and offsets learn. Updating statistics on little data wrecks pretrained features;
-    source: Keras' transfer learning guide, "fine-tuning".
+    source: Keras' transfer learning guide, "fine-tuning". Dropout alone heeds training, and is not a
+    layer of `model`, so nothing of it is saved.
+
+    Args:
+        model: made by `classifier`.
+        stages: of its backbone.
+        depth: stages that are left out; 0 takes images.
+        dropout: share of the head's inputs that are dropped in training, the rest scaled up.
+        seed: of the dropout.
     """
     import keras
 
@@ -61,24 +132,29 @@ def tail(model: Any, stages: tuple[Stage, ...], depth: int) -> Any:
         Seen in Keras 3.15.1 (`functional.operation_fn`), against what the guide says.
         """
 
-        def __init__(self, inner: Any) -> None:
+        def __init__(self, body: Any, head: Any) -> None:
             super().__init__()
-            self.inner = inner
+            self.body, self.head = body, head
+            self.dropout = keras.layers.Dropout(dropout, seed=seed, dtype="float32") if dropout else None
 
         def build(self, input_shape: Any) -> None:
             self.built = True
 
         def call(self, inputs: Any, training: bool | None = None) -> Any:
-            return self.inner(inputs, training=False)
+            features = self.body(inputs, training=False)
+            if self.dropout is not None:
+                features = self.dropout(features, training=training)
+            return self.head(features)
 
     cut = output_of(model, stages[depth - 1].cut) if depth else model.input
-    return InferenceMode(keras.Model(cut, model.get_layer("logits").output))
+    head = model.get_layer("logits")
+    return InferenceMode(keras.Model(cut, head.input), head)
 
 
 def freeze_batch_norm(model: Any) -> None:
     """Mark BatchNorm layers as not trainable, so that a saved model trained on keeps its statistics."""
     for layer in model.layers:
-        if type(layer).__name__ == "BatchNormalization":
+        if is_batch_norm(layer):
             layer.trainable = False
 
 

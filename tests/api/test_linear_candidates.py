@@ -1,0 +1,95 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import indexed
+from transferkit.api import linear_candidates
+from transferkit.api.linear_candidates import fit, seen
+from transferkit.recipe import Recipe
+from transferkit.strategies import STRATEGIES, Phase, Setting
+from transferkit.timing import Stopwatch
+from transferkit.training import choosing
+from transferkit.training.bank import Extractor, pooled_bank
+from transferkit.training.linear import fit_linear
+
+STAGES = ("stage1", "stage2", "stage3")
+TRAIN, VAL = np.flatnonzero(np.arange(60) % 4 > 0), np.arange(0, 60, 4)
+
+
+@pytest.fixture
+def work(extractor: Extractor, photos: Path) -> Any:
+    index = indexed(photos, extractor.cache)
+    return SimpleNamespace(
+        bank=pooled_bank(extractor, index, Stopwatch()),
+        index=index,
+        labels=np.arange(60) // 20,
+        class_names=["blue", "green", "red"],
+        recipe=Recipe(),
+        class_weights=None,
+        multilabel=False,
+    )
+
+
+def last_phase(strategy: str, **asked: str) -> Phase:
+    return STRATEGIES[strategy](Setting(stages=STAGES, train_images=45, classes=3, **asked))[-1]
+
+
+def test_the_plain_classifier_is_logistic_regression_on_means_and_nothing_else(work: Any):
+    fitted, tried = fit(work, last_phase("multistage", classifier="logistic", features="means"), TRAIN, VAL)
+    train, val = ((work.bank.at(STAGES, rows), work.labels[rows]) for rows in (TRAIN, VAL))
+    expected = fit_linear(train, val, 3, 17)
+    assert tried == () and fitted.l2 == expected.l2 and fitted.path == expected.path
+    assert np.array_equal(fitted.kernel, expected.kernel) and np.array_equal(fitted.bias, expected.bias)
+
+
+@pytest.mark.parametrize("strategy", ["linear", "multistage"])
+def test_what_cross_validation_prefers_is_fitted(work: Any, strategy: str):
+    phase = last_phase(strategy)
+    fitted, tried = fit(work, phase, TRAIN, VAL)
+    assert (fitted.method, fitted.features) == (tried[0].method, tried[0].features)
+    assert {one.features for one in tried} == set(phase.choices)
+    assert tried[0].nll == min(one.nll for one in tried)
+    assert np.mean(fitted.probabilities(seen(work, fitted, VAL)).argmax(1) == work.labels[VAL]) > 0.8
+
+
+@pytest.mark.parametrize("classifier", ["logistic", "discriminant"])
+def test_a_selection_is_rows_of_zeros(work: Any, classifier: str):
+    phase = last_phase("multistage", classifier=classifier, features="selected")
+    fitted, tried = fit(work, phase, TRAIN, VAL)
+    used = np.count_nonzero(np.abs(fitted.kernel).sum(axis=1))
+    assert fitted.method == classifier and len(fitted.kernel) == 36 * 6
+    assert used == round(tried[0].share * 36 * 6)
+
+
+def test_val_and_test_have_no_say_in_the_choice(work: Any, monkeypatch: pytest.MonkeyPatch):
+    asked: list[np.ndarray] = []
+    real = linear_candidates.choose_classifier
+
+    def choosing_from(bank: Any, sample: choosing.Sample, *rest: Any) -> Any:
+        asked.append(sample.rows)
+        return real(bank, sample, *rest)
+
+    monkeypatch.setattr(linear_candidates, "choose_classifier", choosing_from)
+    fit(work, last_phase("linear"), TRAIN, VAL)
+    assert len(asked) == 1 and np.array_equal(asked[0], TRAIN)
+
+
+def test_val_tempers_a_discriminant_whose_choice_saw_a_part_of_train(
+    work: Any, monkeypatch: pytest.MonkeyPatch
+):
+    phase = last_phase("linear", classifier="discriminant")
+    whole = fit(work, phase, TRAIN, VAL)[0]
+    monkeypatch.setattr(choosing, "MOST_IMAGES", 30)
+    part, tried = fit(work, phase, TRAIN, VAL)
+    logits = seen(work, part, VAL) @ part.kernel + part.bias
+    assert linear_candidates.temperature(logits, work.labels[VAL]) == pytest.approx(1, rel=1e-2)
+    assert tried[0].features in phase.choices and whole.method == part.method == "discriminant"
+
+
+def test_a_class_of_one_picture_leaves_nothing_to_cross_validate(work: Any):
+    few = np.concatenate([TRAIN[TRAIN < 40], TRAIN[-1:]])
+    fitted, tried = fit(work, last_phase("linear"), few, VAL)
+    assert tried == () and np.isfinite(fitted.kernel).all()

@@ -1,0 +1,134 @@
+"""Linear classifiers as candidates: chosen, fitted and judged on the bank."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from transferkit.api.work import Candidate, Work, evaluated_splits, scores
+from transferkit.data.splits import fold_numbers
+from transferkit.errors import DataError, UsageError
+from transferkit.progress import say
+from transferkit.strategies import FeatureSet, Phase
+from transferkit.training import model as models
+from transferkit.training.choosing import (
+    FOLDS,
+    Sample,
+    TriedClassifier,
+    choose_classifier,
+    drawn_rows,
+    scaling_of,
+)
+from transferkit.training.discriminant import fit_discriminant, temperature
+from transferkit.training.linear import LinearClassifier, check_finite, fit_linear, score
+from transferkit.training.selection import row_norms, strongest
+
+
+def linear_candidate(work: Work, phase: Phase) -> Candidate:
+    """The linear classifier of a phase."""
+    started = work.watch.seconds()["linear"]
+    with work.watch.part("linear"):
+        fitted, tried = fit(work, phase, work.rows["train"], work.rows["val"])
+        # Evaluation of a frozen strategy comes from the bank: no image passes the network again.
+        found = {
+            split: fitted.probabilities(seen(work, fitted, rows)) for split, rows in evaluated_splits(work)
+        }
+        train = work.rows["train"]
+        of_train = fitted.probabilities(seen(work, fitted, train))
+        loss = score(of_train, work.labels[train], work.class_weights)[1]
+        own = score(of_train, work.labels[train])[0]
+    reached, val_loss = scores(work, found["val"], work.rows["val"])
+    row: dict[str, Any] = {"phase": phase.name, "epoch": 0, "loss": loss, "val_loss": val_loss}
+    if work.multilabel:
+        row |= {"top1": None, "val_top1": None, "val_map": reached}
+    else:
+        row |= {"top1": own, "val_top1": reached}
+    row |= {"learning_rate": 0.0, "seconds": work.watch.seconds()["linear"] - started}
+    model = models.classifier(work.extractor.network, work.extractor.stages, fitted, len(work.class_names))
+    notes = [_told(phase, tried)] if tried else []
+    for note in notes:
+        say(note)
+    return Candidate(
+        phase.name,
+        found,
+        (reached, -val_loss),
+        model,
+        fitted,
+        [row],
+        notes,
+        {phase.name: tried} if tried else {},
+    )
+
+
+def seen(work: Work, fitted: LinearClassifier, rows: np.ndarray) -> np.ndarray:
+    """float32 `(n, D)`: what a classifier made by `fit` sees of some rows."""
+    assert fitted.features is not None
+    return work.bank.at(fitted.features, rows)
+
+
+def fit(
+    work: Work, phase: Phase, train: np.ndarray, val: np.ndarray
+) -> tuple[LinearClassifier, tuple[TriedClassifier, ...]]:
+    """The linear classifier of a phase on some rows of the bank, and what it was chosen from.
+
+    Features and kind are chosen on train. Val chooses the strength of a logistic regression, and the
+    temperature of a discriminant where not all of train took part in the choice.
+    """
+    choices = phase.choices or (FeatureSet(stages=phase.features),)
+    methods = ("logistic",) if work.multilabel else phase.classifiers
+    check_finite(work.bank.at(choices[0], train))
+    only = TriedClassifier(choices[0], methods[0], None, None, 0.0, math.nan, math.nan)
+    if len(choices) == 1 and methods == ("logistic",) and not choices[0].selected:
+        return _fitted(work, only, train, val), ()
+    sample = _sample(work, train)
+    if sample is None:
+        return _fitted(work, only, train, val), ()
+    tried = choose_classifier(work.bank, sample, choices, methods)
+    whole = len(sample.rows) == len(train)
+    taken = tried[0] if whole else replace(tried[0], temperature=math.nan)
+    return _fitted(work, taken, train, val), tried
+
+
+def _sample(work: Work, train: np.ndarray) -> Sample | None:
+    """What is cross-validated; None where a class cannot be on both sides of a fold."""
+    rows = drawn_rows(train, work.labels[train], work.recipe.seed)
+    files = work.index.files.iloc[rows]
+    for folds in range(FOLDS, 1, -1):
+        try:
+            numbers = fold_numbers(files, folds, work.recipe.seed, work.multilabel)
+        except (DataError, UsageError):
+            continue
+        return Sample(rows=rows, labels=work.labels[rows], folds=numbers, weights=work.class_weights)
+    return None
+
+
+def _fitted(work: Work, taken: TriedClassifier, train: np.ndarray, val: np.ndarray) -> LinearClassifier:
+    """What was taken, fitted on all of train; where its temperature is NaN val gives it."""
+    features, labels, classes = work.bank.at(taken.features, train), work.labels[train], len(work.class_names)
+    scaling = scaling_of(features, work.bank.block_widths(taken.features), taken.features)
+    kept: np.ndarray | slice = slice(None)
+    if taken.share is not None:
+        kept = strongest(row_norms(scaling.apply(features), labels), taken.share)
+    width, scaling = features.shape[1], scaling.columns(kept)
+    own, others = (features[:, kept], labels), (work.bank.at(taken.features, val)[:, kept], work.labels[val])
+    if taken.method == "logistic":
+        strengths, weights = work.recipe.strengths, work.class_weights
+        found = fit_linear(own, others, classes, strengths, weights=weights, scaling=scaling)
+    else:
+        equal = work.class_weights is not None
+        found = fit_discriminant(*own, classes, shrinkage=taken.strength, equal_priors=equal, scaling=scaling)
+        factor = taken.temperature
+        if math.isnan(factor):
+            factor = temperature(others[0] @ found.kernel + found.bias, others[1])
+        found = found.tempered(factor)
+    return replace(found.spread(kept, width), features=taken.features)
+
+
+def _told(phase: Phase, tried: tuple[TriedClassifier, ...]) -> str:
+    """The choice in a sentence."""
+    taken = tried[0]
+    return (
+        f"{phase.name}: {taken.method} on {taken.features.name}, best of {len(tried)} by cross-validation "
+        f"on train (score {taken.score:.1%}, log-loss {taken.nll:.3f})"
+    )
