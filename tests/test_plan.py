@@ -78,9 +78,9 @@ def leaves(value: Any) -> list[Any]:
 @pytest.mark.parametrize("per_class", [LITTLE, LOTS])
 @pytest.mark.parametrize("similarity", ["auto", "similar", "different"])
 def test_no_auto_is_left(per_class: int, similarity: str) -> None:
-    found = leaves(planned(per_class, similarity=similarity).as_dict())
-    assert "auto" not in found
-    assert None not in found
+    plan = planned(per_class, similarity=similarity).as_dict()
+    assert "auto" not in leaves(plan)
+    assert None not in leaves(plan["resolved"])
 
 
 @pytest.mark.parametrize("per_class", [LITTLE, LOTS])
@@ -111,12 +111,14 @@ def test_the_thawed_stages_are_named() -> None:
 
 def test_the_evidence_counts_training_images_alone() -> None:
     plan = make_plan(Recipe(), SPEC, photos(10, 30, 200))
+    assert plan.evidence.pop("amount")["per_class"] == 30.0
     assert plan.evidence == {
         "images": {"train": 240, "val": 30},
         "train_images": 240,
         "train_images_per_class_median": 30.0,
         "classes": 3,
-        "lots_from_per_class": 200,
+        "lots_from_per_class": 100,
+        "try_both": False,
         "long_images_share": 0.0,
         "imbalance_ratio": 20.0,
     }
@@ -128,8 +130,8 @@ def test_what_was_auto_is_resolved() -> None:
         "image_size": 224,
         "freeze_depth": 3,
         "epochs": 40,  # 600 images in 32s are 18 steps; 1,000 steps are 56 epochs, 40 at most
-        "patience": 5,
-        "learning_rate": 3e-4,
+        "patience": 20,
+        "learning_rate": 5e-4,
         "resize": "crop",
         "balance": "none",
     }

@@ -104,7 +104,8 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
 
 def test_a_choice_that_is_not_allowed_tells_the_nearest_first() -> None:
     assert refusal("strategy", "finetune-tip") == (
-        "'finetune-tip' is not allowed. Allowed: finetune-top, finetune-deep, auto, linear, multistage, full."
+        "'finetune-tip' is not allowed. Allowed: finetune-top, finetune-deep, auto, linear, multistage, "
+        "full, surgical, batchnorm."
     )
 
 
@@ -144,13 +145,14 @@ def test_both_ends_of_a_range_are_allowed(key: str) -> None:
 
 
 AUTO = {"image_size", "test_fraction", "epochs", "patience", "learning_rate", "freeze_depth", "limit_memory"}
+AUTO |= {"rate_decay", "momentum"}
 
 
 @pytest.mark.parametrize("key", NUMBERS)
 def test_auto_is_allowed_where_it_is_said(key: str) -> None:
     if key in AUTO:
         assert checked(key, "auto") == "auto"
-        assert "or auto is needed" in refusal(key, "often")
+        assert "or auto" in refusal(key, "often").split("is not allowed.")[1]
     else:
         assert "auto" not in refusal(key, "auto").split("is not allowed.")[1]
 

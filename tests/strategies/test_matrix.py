@@ -1,7 +1,28 @@
+from typing import Any
+
 import pytest
 
 from transferkit.strategies import STRATEGIES
-from transferkit.strategies.matrix import MATRIX, place
+from transferkit.strategies.evidence import Evidence
+from transferkit.strategies.matrix import MATRIX, Cell, place
+
+SIMILAR, DIFFERENT = 0.10, 0.45  # distances from the batch statistics
+
+
+def measured(distance: float, wrong: float = 0.2, gap: float = 0.0) -> Evidence:
+    return Evidence(
+        stages={"stage1": 0.5, "stage2": 0.7},
+        together=0.7 + gap,
+        gap=gap,
+        gap_error=0.02,
+        probe_images=100,
+        batchnorm=distance,
+        curve=((5, 0.6 - wrong), (10, 1 - wrong)),
+    )
+
+
+def cell(**given: Any) -> Cell:
+    return place(**{"similarity": None, "amount": None, "per_class": 10, "images": 100, **given})
 
 
 @pytest.mark.parametrize(
@@ -13,47 +34,71 @@ from transferkit.strategies.matrix import MATRIX, place
         ("different", "lots", "finetune-deep"),
     ],
 )
-def test_each_cell_has_its_strategy(similarity: str, amount: str, strategy: str) -> None:
-    cell = place(similarity=similarity, amount=amount, per_class=50)
-    assert cell.quadrant == f"{similarity}-{amount}"
-    assert cell.strategy == strategy
+def test_each_cell_has_its_strategy(similarity: str, amount: str, strategy: str):
+    stated = cell(similarity=similarity, amount=amount, evidence=measured(SIMILAR, 0.5))
+    assert stated.quadrant == f"{similarity}-{amount}"
+    assert (stated.plain, stated.strategy) == (strategy, strategy)
 
 
-def test_every_cell_names_a_strategy_that_there_is() -> None:
+def test_every_cell_names_a_strategy_that_there_is():
     assert set(MATRIX.values()) <= set(STRATEGIES)
 
 
+@pytest.mark.parametrize(("distance", "similarity"), [(SIMILAR, "similar"), (DIFFERENT, "different")])
+def test_what_was_measured_decides_unless_it_is_stated(distance: float, similarity: str):
+    assert cell(evidence=measured(distance)).similarity == similarity
+    assert cell(evidence=measured(distance), similarity="similar").similarity == "similar"
+
+
+def test_unmeasured_is_taken_as_similar_and_said_to_be():
+    found = cell()
+    assert found.similarity == "similar"
+    assert found.reasons[0].startswith("Similarity not stated and not measured yet: taken as similar")
+    assert cell(similarity="different").reasons[0] == "Similarity stated: different."
+
+
 @pytest.mark.parametrize(
-    ("similarity", "per_class", "amount"),
+    ("distance", "wrong", "images", "strategy"),
     [
-        (None, 0.5, "little"),
-        ("similar", 199.5, "little"),
-        ("similar", 200, "lots"),
-        ("different", 49.5, "little"),
-        ("different", 50, "lots"),
+        (DIFFERENT, 0.20, 100, "finetune-top"),
+        (DIFFERENT, 0.05, 100, "finetune-top"),
+        (DIFFERENT, 0.04, 100, "multistage"),  # little left to learn
+        (DIFFERENT, 0.20, 59, "multistage"),  # too few images to tell
+        (SIMILAR, 0.50, 100, "linear"),  # photographs of things lose by fine-tuning on few
     ],
 )
-def test_lots_begins_earlier_for_images_unlike_imagenet(
-    similarity: str | None, per_class: float, amount: str
-) -> None:
-    assert place(similarity=similarity, amount=None, per_class=per_class).amount == amount
+def test_unlike_data_that_leave_much_to_learn_are_fine_tuned_too(
+    distance: float, wrong: float, images: int, strategy: str
+):
+    assert cell(evidence=measured(distance, wrong), images=images).strategy == strategy
 
 
-def test_similar_is_assumed_and_said_to_be() -> None:
-    cell = place(similarity=None, amount=None, per_class=20)
-    assert cell.similarity == "similar"
-    assert cell.reasons[0].startswith("Similarity not stated: taken as similar to ImageNet")
+def test_near_the_border_both_are_tried_and_the_reason_says_so():
+    border = cell(evidence=measured(SIMILAR)).amount.border
+    near = cell(evidence=measured(SIMILAR), per_class=0.7 * border, images=5000)
+    assert (near.plain, near.strategy) == ("linear", "finetune-top")
+    assert near.why == (
+        f"The matrix: similar to ImageNet, little of data: linear; but {0.7 * border:g} images per class, "
+        "5,000 in all, are near the border, so finetune-top is tried too and val decides."
+    )
+    far = cell(evidence=measured(SIMILAR), per_class=0.6 * border, images=5000)
+    assert far.why == "The matrix: similar to ImageNet, little of data: linear."
 
 
-def test_a_measured_amount_gives_the_number_and_the_limit() -> None:
-    told = [place(similarity=None, amount=None, per_class=n).reasons[1] for n in (20.5, 240)]
-    assert told == [
-        "20.5 training images per class (median), fewer than 200: little.",
-        "240 training images per class (median), at least 200: lots.",
-    ]
+def test_much_left_to_learn_is_told_with_its_number():
+    assert cell(evidence=measured(DIFFERENT)).why.endswith(
+        "but the linear classifier leaves much to learn (20.0% wrong), so finetune-top is tried too and val "
+        "decides."
+    )
 
 
-def test_stated_axes_win_and_are_called_stated() -> None:
-    cell = place(similarity="different", amount="little", per_class=5000)
-    assert cell.quadrant == "different-little"
-    assert cell.reasons == ("Similarity stated: different.", "Amount stated: little (5000 per class).")
+def test_several_stages_are_tried_on_photographs_too_where_they_did_better_on_train():
+    better = cell(evidence=measured(SIMILAR, gap=0.024))
+    assert (better.plain, better.strategy) == ("linear", "multistage")
+    assert better.why == (
+        "The matrix: similar to ImageNet, little of data: linear; but several stages did 2.4 points better "
+        "than the last on train, more than chance (2.0), so multistage is tried too and val decides."
+    )
+    assert cell(evidence=measured(SIMILAR, gap=0.019)).strategy == "linear"
+    named = cell(similarity="similar", amount="little", evidence=measured(SIMILAR, gap=0.024))
+    assert named.strategy == "linear"

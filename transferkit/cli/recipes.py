@@ -31,5 +31,6 @@ def _key(key: str) -> tuple[str, str, str]:
     told, default = KNOBS[key].metadata, KNOBS[key].default
     allowed = f" [{'|'.join(told['choices'])}]" if told["choices"] else ""
     if told["low"] is not None:
-        allowed = f" [{told['low']:g} to {told['high']:g}{' or auto' if told['auto'] else ''}]"
+        numbers = f"{told['low']:g} to {told['high']:g}"
+        allowed = f" [{' or '.join([numbers, *told['words']])}]"
     return key, "-" if default is None else str(default), told["help"] + allowed

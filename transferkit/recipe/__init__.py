@@ -1,6 +1,7 @@
 """The recipe: everything that can be asked of a run, stated once."""
 
-from transferkit.recipe.fields import AUTO, KNOBS, STRATEGIES, Recipe, checked
+from transferkit.recipe.checking import AUTO
+from transferkit.recipe.fields import FIND, KNOBS, STRATEGIES, Recipe, checked
 from transferkit.recipe.files import (
     load_recipe,
     parse_settings,
@@ -11,6 +12,7 @@ from transferkit.recipe.files import (
 
 __all__ = [
     "AUTO",
+    "FIND",
     "KNOBS",
     "STRATEGIES",
     "Recipe",

@@ -5,54 +5,38 @@ a flag are options of the command line too. `auto` leaves the choice to the plan
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from transferkit.errors import RecipeError, UsageError, nearest_first, unknown_name
+from transferkit.errors import RecipeError, UsageError, unknown_name
+from transferkit.recipe.checking import AUTO, checked_value, knob
 
-AUTO = "auto"
-STRATEGIES = (AUTO, "linear", "multistage", "finetune-top", "finetune-deep", "full")
-
-
-def _knob(
-    default: Any,
-    help: str,
-    *,
-    kind: type = str,
-    choices: tuple[str, ...] = (),
-    low: float | None = None,
-    high: float | None = None,
-    auto: bool = False,
-    flag: bool = False,
-) -> Any:
-    """A recipe field: its default and what it may be.
-
-    `low` and `high` bound numbers (both ends allowed), `auto` allows the word, `flag` makes it an
-    option of the command line besides `--set`.
-    """
-    told = {"help": help, "kind": kind, "choices": choices, "low": low, "high": high}
-    return field(default=default, metadata={**told, "auto": auto, "flag": flag})
+OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
+STRATEGIES = (
+    AUTO, "linear", "multistage", "finetune-top", "finetune-deep", "full", "surgical", "batchnorm",
+)  # fmt: skip
+FIND = "find"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What was asked of a run; `auto` where the plan decides. Checked when made by `from_mapping`."""
 
-    backbone: str = _knob(
+    backbone: str = knob(
         "mobilenet_v2", "Pretrained feature extractor; see 'transferkit backbones'.", flag=True
     )
-    weights: str = _knob("imagenet", "imagenet, none (random) or a .h5/.weights.h5/.keras file.", flag=True)
-    weights_dir: str | None = _knob(None, "Folder that is looked in first for ImageNet weights.", flag=True)
-    strategy: str = _knob(AUTO, "How to train; auto decides by the matrix.", choices=STRATEGIES, flag=True)
-    similarity: str = _knob(
+    weights: str = knob("imagenet", "imagenet, none (random) or a .h5/.weights.h5/.keras file.", flag=True)
+    weights_dir: str | None = knob(None, "Folder that is looked in first for ImageNet weights.", flag=True)
+    strategy: str = knob(AUTO, "How to train; auto decides by the matrix.", choices=STRATEGIES, flag=True)
+    similarity: str = knob(
         AUTO, "How like ImageNet the images are.", choices=(AUTO, "similar", "different"), flag=True
     )
-    amount: str = _knob(AUTO, "How many images there are.", choices=(AUTO, "little", "lots"), flag=True)
-    seed: int = _knob(
+    amount: str = knob(AUTO, "How many images there are.", choices=(AUTO, "little", "lots"), flag=True)
+    seed: int = knob(
         0, "Of the split, the shuffling and random weights.", kind=int, low=0, high=2**31, flag=True
     )
-    image_size: int | str = _knob(
+    image_size: int | str = knob(
         AUTO,
         "Side in pixels; auto takes the backbone's own.",
         kind=int,
@@ -61,37 +45,37 @@ class Recipe:
         auto=True,
         flag=True,
     )
-    batch_size: int = _knob(
+    batch_size: int = knob(
         32, "Images in a step; halved when memory runs out.", kind=int, low=1, high=65536, flag=True
     )
-    resize: str = _knob(
+    resize: str = knob(
         AUTO,
         "crop the middle, pad to a square, or stretch; auto pads where many images are long.",
         choices=(AUTO, "crop", "pad", "stretch"),
         flag=True,
     )
-    device: str = _knob(AUTO, "auto, cpu, gpu or gpu:N.", flag=True)
-    precision: str = _knob(
+    device: str = knob(AUTO, "auto, cpu, gpu or gpu:N.", flag=True)
+    precision: str = knob(
         AUTO,
         "Of the arithmetic; auto is float32 on CPU.",
         choices=(AUTO, "float32", "mixed_bfloat16", "mixed_float16"),
         flag=True,
     )
-    exclude: str | None = _knob(None, "Text or CSV file with the paths to leave out.", flag=True)
-    group_by: str | None = _knob(
+    exclude: str | None = knob(None, "Text or CSV file with the paths to leave out.", flag=True)
+    group_by: str | None = knob(
         None, "Manifest column, or regex on paths, of files that must share a split.", flag=True
     )
-    near_duplicates: str = _knob(
+    near_duplicates: str = knob(
         "together",
         "Pictures that look the same share a split, or are taken as strangers.",
         choices=("together", "ignore"),
         flag=True,
     )
-    splits: str | None = _knob(None, "Run (or its content.csv) whose files keep their splits.", flag=True)
-    val_fraction: float = _knob(
+    splits: str | None = knob(None, "Run (or its content.csv) whose files keep their splits.", flag=True)
+    val_fraction: float = knob(
         0.15, "Part set aside to choose with.", kind=float, low=0.01, high=0.8, flag=True
     )
-    test_fraction: float | str = _knob(
+    test_fraction: float | str = knob(
         AUTO,
         "Part set aside to report on; auto is 0.15, or 0 where val is given.",
         kind=float,
@@ -100,7 +84,7 @@ class Recipe:
         auto=True,
         flag=True,
     )
-    folds: int = _knob(
+    folds: int = knob(
         0,
         "Cross-validate the linear strategies on so many parts, 3 or more; 0 is none.",
         kind=int,
@@ -108,13 +92,13 @@ class Recipe:
         high=100,
         flag=True,
     )
-    balance: str = _knob(
+    balance: str = knob(
         AUTO,
         "Unequal classes: none, weights in the loss, or a sampler; auto weights them from 3 to 1.",
         choices=(AUTO, "none", "weights", "sampler"),
         flag=True,
     )
-    limit_memory: float | str = _knob(
+    limit_memory: float | str = knob(
         AUTO,
         "GB that decoded images may take in memory; auto is a quarter of what is free.",
         kind=float,
@@ -123,15 +107,15 @@ class Recipe:
         auto=True,
         flag=True,
     )
-    augment: str = _knob(
+    augment: str = knob(
         "none",
         "Random changes of training images: none, or light (mirror and shift).",
         choices=("none", "light"),
     )
-    epochs: int | str = _knob(
+    epochs: int | str = knob(
         AUTO, "At most, in the fine-tuning phase.", kind=int, low=1, high=100_000, auto=True
     )
-    patience: int | str = _knob(
+    patience: int | str = knob(
         AUTO,
         "Epochs without a better smoothed val loss before stopping.",
         kind=int,
@@ -139,22 +123,87 @@ class Recipe:
         high=100_000,
         auto=True,
     )
-    learning_rate: float | str = _knob(
-        AUTO, "Highest rate of the fine-tuning phase.", kind=float, low=1e-9, high=1e6, auto=True
+    learning_rate: float | str = knob(
+        AUTO,
+        "Highest rate of the fine-tuning phase; find takes it from a range test on train.",
+        kind=float,
+        low=1e-9,
+        high=1e6,
+        auto=True,
+        words=(FIND,),
     )
-    weight_decay: float = _knob(1e-4, "AdamW's decoupled decay.", kind=float, low=0.0, high=10.0)
-    loss_smoothing: float = _knob(
+    rate_decay: float | str = knob(
+        AUTO,
+        "Learning rate of a stage as a share of that of the stage behind it.",
+        kind=float,
+        low=0.01,
+        high=1.0,
+        auto=True,
+    )
+    optimizer: str = knob("adamw", "Of the fine-tuning phase.", choices=OPTIMIZERS)
+    momentum: float | str = knob(
+        AUTO,
+        "Of sgd and rmsprop; auto is 0.9 for data different from ImageNet, else 0.",
+        kind=float,
+        low=0.0,
+        high=0.999,
+        auto=True,
+    )
+    schedule: str = knob(
+        "cosine",
+        "Of the rate: cosine to zero, plateau (a tenth when val stops improving) or constant.",
+        choices=("cosine", "plateau", "constant"),
+    )
+    warmup_epochs: float = knob(
+        1.0, "Epochs over which the rate grows from zero.", kind=float, low=0.0, high=1000.0
+    )
+    thaw_epochs: int = knob(
+        0,
+        "Gradual unfreezing: epochs before the next stage joins, the head first; 0 thaws all at once.",
+        kind=int,
+        low=0,
+        high=1000,
+    )
+    weight_decay: float = knob(1e-4, "Decoupled decay of weights.", kind=float, low=0.0, high=10.0)
+    l2_sp: float = knob(0.0, "Pull towards the pretrained weights.", kind=float, low=0.0, high=100.0)
+    dropout: float = knob(
+        0.0, "Share of the head's inputs dropped in training.", kind=float, low=0.0, high=0.95
+    )
+    label_smoothing: float = knob(
+        0.0, "Share of the target spread over all classes.", kind=float, low=0.0, high=0.9
+    )
+    ema: float = knob(
+        0.0,
+        "Decay of the moving average of weights that is judged and kept; 0 is none.",
+        kind=float,
+        low=0.0,
+        high=0.9999,
+    )
+    loss_smoothing: float = knob(
         0.5,
         "Weight of the past in the smoothed val loss; 0 is none.",
         kind=float,
         low=0.0,
         high=0.99,
     )
-    freeze_depth: int | str = _knob(
+    freeze_depth: int | str = knob(
         AUTO, "Stages from the input that do not train.", kind=int, low=0, high=100, auto=True
     )
-    strengths: int = _knob(17, "L2 strengths tried for the linear classifier.", kind=int, low=15, high=200)
-    bank_limit_gb: float = _knob(
+    classifier: str = knob(
+        AUTO,
+        "The linear classifier: logistic regression or linear discriminant; auto cross-validates.",
+        choices=(AUTO, "logistic", "discriminant"),
+    )
+    features: str = knob(
+        AUTO,
+        "What it sees: pooled means, deviations or grids beside them, or the best of all; auto tries.",
+        choices=(AUTO, "means", "deviations", "grids", "selected"),
+    )
+    time_limit: float | None = knob(
+        None, "Minutes that the plan must fit into.", kind=float, low=0.01, high=1e6, flag=True
+    )
+    strengths: int = knob(17, "L2 strengths tried for the linear classifier.", kind=int, low=15, high=200)
+    bank_limit_gb: float = knob(
         10.0, "Disk that one bank of activation maps may take.", kind=float, low=0.0, high=1e5
     )
 
@@ -229,37 +278,4 @@ def checked(key: str, value: Any) -> Any:
     told = KNOBS[key].metadata
     if value is None and KNOBS[key].default is None:
         return None
-    if told["auto"] and value == AUTO:
-        return AUTO
-    if told["choices"]:
-        return _choice(value, told["choices"])
-    if told["kind"] is str:
-        return _text(value)
-    return _number(value, told)
-
-
-def _choice(value: Any, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        allowed = ", ".join(nearest_first(str(value), choices))
-        raise UsageError(f"{value!r} is not allowed. Allowed: {allowed}.")
-    return str(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, (str, int, float, Path)) and not isinstance(value, bool) and str(value).strip():
-        return str(value)
-    raise UsageError(f"{value!r} is not allowed. A name or a path is needed.")
-
-
-def _number(value: Any, told: Mapping[str, Any]) -> int | float:
-    kind, low, high = told["kind"], told["low"], told["high"]
-    rule = f"A whole number from {low:,} to {high:,}" if kind is int else f"A number from {low:g} to {high:g}"
-    rule += " or auto is needed." if told["auto"] else " is needed."
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"{value!r} is not allowed. {rule}") from None
-    whole = kind is not int or number.is_integer()
-    if isinstance(value, bool) or not whole or not low <= number <= high:
-        raise UsageError(f"{value!r} is not allowed. {rule}")
-    return int(number) if kind is int else number
+    return checked_value(value, told)

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from transferkit.strategies.amount import ENOUGH_IMAGES, Amount, judge_amount
+from transferkit.strategies.evidence import Evidence
+from transferkit.strategies.similarity import Similarity, judge
+
 # rows of the matrix: amount; columns: similarity
 MATRIX = {
     ("similar", "little"): "linear",
@@ -9,10 +13,6 @@ MATRIX = {
     ("similar", "lots"): "finetune-top",
     ("different", "lots"): "finetune-deep",
 }
-# Seen with MobileNet 0.25: at 20 images per class fine-tuning loses to the linear classifier on
-# flowers and satellite pictures, at 100 it wins on satellite and signs, at 200 on flowers. One seed
-# each: a direction, to be measured.
-LOTS_FROM_PER_CLASS = {"similar": 200, "different": 50}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,51 +20,124 @@ class Cell:
     """Where a data set falls, and why.
 
     Attributes:
-        similarity: `similar` or `different`; `amount`: `little` or `lots`.
-        reasons: a sentence for each axis.
+        similar: on the axis of similarity; None where nothing was measured or stated.
+        similarity: `similar` or `different`.
+        amount: on the other axis.
+        images: of train.
+        gap: share of images by which several stages beat the last in cross-validation on train, and its
+            standard error; None where not measured.
+        stated: what the user said of both axes; naming both names the cell, which then decides alone.
     """
 
+    similar: Similarity | None
     similarity: str
-    amount: str
-    reasons: tuple[str, ...]
+    amount: Amount
+    images: int
+    gap: tuple[float, float] | None
+    stated: tuple[str | None, str | None]
 
     @property
     def quadrant(self) -> str:
         """Both axes in one word, such as `similar-little`."""
-        return f"{self.similarity}-{self.amount}"
+        return f"{self.similarity}-{self.amount.verdict}"
+
+    @property
+    def plain(self) -> str:
+        """What the matrix says for this cell."""
+        return MATRIX[self.similarity, self.amount.verdict]
 
     @property
     def strategy(self) -> str:
-        """What the matrix says for this cell."""
-        return MATRIX[self.similarity, self.amount]
+        """What is done: the matrix, or both ways where it is not sure; val decides between them then.
+
+        Of little data only the last stages can learn much: thawing more of them was no better at 10 and
+        50 images per class, and took three times as long (`docs/decision.md`).
+        """
+        if self.try_both:
+            return "finetune-top"
+        return "multistage" if self.several_stages else self.plain
+
+    @property
+    def several_stages(self) -> bool:
+        """Whether several stages are taken where the matrix says the last: they cost nothing more."""
+        if self.plain != "linear" or self.try_both or None not in self.stated or self.gap is None:
+            return False
+        # On photographs of things more stages are often worse, so chance is not enough.
+        return self.gap[0] > self.gap[1]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """A sentence for each measure."""
+        unmeasured = (
+            f"Similarity stated: {self.stated[0]}."
+            if self.stated[0]
+            else "Similarity not stated and not measured yet: taken as similar to ImageNet (--similarity "
+            "different where the images are not photographs of things)."
+        )
+        similar = self.similar.sentences if self.similar else (unmeasured,)
+        return (*similar, *self.amount.sentences)
+
+    @property
+    def why(self) -> str:
+        """The decision in a sentence."""
+        relation = "similar to ImageNet" if self.similarity == "similar" else "different from ImageNet"
+        told = f"The matrix: {relation}, {self.amount.verdict} of data: {self.plain}"
+        if self.several_stages and self.gap:
+            return (
+                f"{told}; but several stages did {100 * self.gap[0]:.1f} points better than the last on "
+                f"train, more than chance ({100 * self.gap[1]:.1f}), so multistage is tried too and val "
+                "decides."
+            )
+        if not self.try_both:
+            return f"{told}."
+        if self.amount.near:
+            return (
+                f"{told}; but {self.amount.per_class:g} images per class, {self.amount.images:,} in all, are "
+                f"near the border, so {self.strategy} is tried too and val decides."
+            )
+        return (
+            f"{told}; but the linear classifier leaves much to learn ({self.amount.error:.1%} wrong), so "
+            f"{self.strategy} is tried too and val decides."
+        )
+
+    @property
+    def try_both(self) -> bool:
+        """Near the border, or where unlike data leave the linear classifier much to learn.
+
+        Photographs of things lose by fine-tuning on few images however much there is to learn, so there
+        only the border counts (`docs/decision.md`).
+        """
+        if None not in self.stated or self.amount.verdict == "lots" or self.images < ENOUGH_IMAGES:
+            return False
+        return self.amount.near or (self.similarity == "different" and self.amount.much_left)
 
 
-def place(*, similarity: str | None, amount: str | None, per_class: float) -> Cell:
-    """The cell of a data set; None on an axis leaves it to the rule.
+def place(
+    *,
+    similarity: str | None,
+    amount: str | None,
+    per_class: float,
+    images: int,
+    evidence: Evidence | None = None,
+) -> Cell:
+    """The cell of a data set.
 
     Args:
-        similarity: stated by the user, or None. Without a statement `similar` is assumed.
+        similarity: stated by the user, or None.
         amount: stated by the user, or None.
         per_class: median number of training images of a class.
+        images: of train.
+        evidence: what was measured; without it, and without a statement, `similar` is assumed.
     """
-    border = LOTS_FROM_PER_CLASS[similarity or "similar"]
-    many = per_class >= border
-    relation = "at least" if many else "fewer than"
-    measured = (
-        f"{per_class:g} training images per class (median), {relation} {border}: "
-        f"{'lots' if many else 'little'}."
-    )
-    similar = (
-        f"Similarity stated: {similarity}."
-        if similarity
-        else "Similarity not stated: taken as similar to ImageNet (--similarity different where "
-        "the images are not photographs of things)."
-    )
+    similar = judge(evidence, similarity) if evidence else None
+    verdict = similarity or (similar.verdict if similar else "similar")
     return Cell(
-        similarity=similarity or "similar",
-        amount=amount or ("lots" if many else "little"),
-        reasons=(
-            similar,
-            f"Amount stated: {amount} ({per_class:g} per class)." if amount else measured,
+        similar=similar,
+        similarity=verdict,
+        amount=judge_amount(
+            similarity=verdict, per_class=per_class, images=images, evidence=evidence, stated=amount
         ),
+        images=images,
+        gap=(evidence.gap, evidence.gap_error) if evidence else None,
+        stated=(similarity, amount),
     )

@@ -1,0 +1,215 @@
+"""The plan: a recipe resolved against one data set, with the reasons."""
+
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from transferkit.backbones.catalogue import BackboneSpec
+from transferkit.data.index import Index
+from transferkit.errors import UsageError
+from transferkit.plan.balancing import Balance, decide_balance
+from transferkit.plan.resizing import decide_resize
+from transferkit.recipe import AUTO, FIND, Recipe
+from transferkit.strategies import STRATEGIES, Phase, Setting, matrix
+from transferkit.strategies.evidence import Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What will be done; no `auto` is left in it.
+
+    Attributes:
+        quadrant: the cell of the matrix, such as `different-little`.
+        strategy: its name; `phases` what it does, in order.
+        reasons: a sentence for each decision.
+        evidence: the numbers behind them.
+        resize: how images are made square: `crop`, `pad` or `stretch`.
+        balance: what is done about unequal classes.
+        multilabel: whether an image may have several classes.
+        resolved: the values in force of the keys that depend on data, backbone or strategy.
+    """
+
+    backbone: str
+    image_size: int
+    quadrant: str
+    similarity: str
+    amount: str
+    strategy: str
+    phases: tuple[Phase, ...]
+    reasons: tuple[str, ...]
+    evidence: dict[str, Any]
+    resize: str
+    balance: Balance
+    multilabel: bool
+    resolved: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of plan.json."""
+        return asdict(self)
+
+    @property
+    def linear(self) -> Phase:
+        """The phase that fits the linear classifier; every strategy begins with it."""
+        return self.phases[0]
+
+    @property
+    def finetune(self) -> Phase | None:
+        """The phase that takes gradient steps, if the strategy has one."""
+        return next((phase for phase in self.phases if phase.kind == "finetune"), None)
+
+
+def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Evidence | None = None) -> Plan:
+    """The plan for a recipe, a backbone and a split index.
+
+    Args:
+        recipe: what is asked.
+        spec: of the backbone.
+        index: looked at and split: columns label, split, width, height.
+        evidence: what was measured on train; without it only what is stated and counted decides, which is
+            enough to find out what cannot be done.
+
+    Raises:
+        UsageError: the recipe asks for what this backbone or strategy cannot do.
+    """
+    train = index.files[index.files["split"] == "train"]
+    counts = index.counted(train)
+    per_class = float(median(counts.values()))
+    cell = matrix.place(
+        similarity=_stated(recipe.similarity),
+        amount=_stated(recipe.amount),
+        per_class=per_class,
+        images=len(train),
+        evidence=evidence,
+    )
+    strategy, why = _strategy(recipe, spec, cell)
+    setting = _setting(recipe, spec, cell, len(counts), evidence)
+    phases = _phases(recipe, strategy, setting)
+    _check(recipe, strategy, phases)
+    image_size = int(_number(recipe.image_size) or spec.image_size)
+    resize, resize_why, long_share = decide_resize(recipe, train)
+    balance = decide_balance(recipe.balance, counts)
+    return Plan(
+        backbone=spec.name,
+        image_size=image_size,
+        quadrant=cell.quadrant,
+        similarity=cell.similarity,
+        amount=cell.amount.verdict,
+        strategy=strategy,
+        phases=phases,
+        reasons=(*cell.reasons, why, *_phase_reasons(phases, setting), resize_why, balance.reason),
+        evidence={
+            "images": {str(s): int(n) for s, n in index.files["split"].value_counts().sort_index().items()},
+            "train_images": len(train),
+            "train_images_per_class_median": per_class,
+            "classes": setting.classes,
+            "lots_from_per_class": cell.amount.border,
+            "try_both": recipe.strategy == AUTO and cell.try_both,
+            "long_images_share": long_share,
+            "imbalance_ratio": balance.ratio,
+            **_measured(cell, evidence),
+        },
+        resize=resize,
+        balance=balance,
+        multilabel=index.multilabel,
+        resolved=_resolved(phases, image_size, strategy) | {"resize": resize, "balance": balance.method},
+    )
+
+
+def _measured(cell: matrix.Cell, evidence: Evidence | None) -> dict[str, Any]:
+    """Both axes with their numbers and borders, and all that was measured."""
+    axes: dict[str, Any] = {"amount": asdict(cell.amount)}
+    if cell.similar:
+        axes["similarity"] = asdict(cell.similar)
+    return axes | ({"measured": evidence.as_dict()} if evidence else {})
+
+
+def _phases(recipe: Recipe, strategy: str, setting: Setting) -> tuple[Phase, ...]:
+    """What a strategy does; chosen by the matrix, fine-tuning also has the multistage classifier to beat.
+
+    That is nearly free once the bank is there.
+    """
+    phases = STRATEGIES[strategy](setting)
+    if recipe.strategy == AUTO and len(setting.stages) > 1 and phases[-1].kind == "finetune":
+        return (*phases[:-1], STRATEGIES["multistage"](setting)[-1], phases[-1])
+    return phases
+
+
+def _check(recipe: Recipe, strategy: str, phases: tuple[Phase, ...]) -> None:
+    if recipe.freeze_depth != AUTO and phases[-1].kind == "linear":
+        raise UsageError(
+            f"freeze_depth {recipe.freeze_depth} says nothing to strategy {strategy}, which trains "
+            "no stage. Use finetune-top, finetune-deep or full, or leave it at auto."
+        )
+    if recipe.folds in (1, 2):
+        raise UsageError(
+            f"folds {recipe.folds} is not allowed: 0 (none), or 3 and more: one part is judged, one "
+            "chooses the strength, the rest trains."
+        )
+
+
+def _stated(value: str) -> str | None:
+    return None if value == AUTO else value
+
+
+def _number(value: Any) -> Any:
+    return None if value == AUTO else value
+
+
+def _setting(
+    recipe: Recipe, spec: BackboneSpec, cell: matrix.Cell, classes: int, evidence: Evidence | None
+) -> Setting:
+    rate = recipe.learning_rate
+    return Setting(
+        stages=tuple(f"stage{n}" for n in range(1, len(spec.stages) + 1)),
+        train_images=cell.images,
+        classes=classes,
+        similarity=cell.similarity,
+        gradients=evidence.gradients if evidence else {},
+        learning_rate=None if rate == FIND else _number(rate),
+        find_rate=rate == FIND,
+        **{key: _number(getattr(recipe, key)) for key in NUMBERS},
+        **{key: getattr(recipe, key) for key in TAKEN},
+    )
+
+
+# Keys of the recipe that a setting takes as they are, and those where `auto` leaves the choice to it.
+NUMBERS = ("epochs", "patience", "freeze_depth", "rate_decay", "momentum")
+TAKEN = (
+    "batch_size", "optimizer", "schedule", "warmup_epochs", "thaw_epochs", "weight_decay", "l2_sp",
+    "dropout", "label_smoothing", "ema", "classifier", "features",
+)  # fmt: skip
+
+
+def _strategy(recipe: Recipe, spec: BackboneSpec, cell: matrix.Cell) -> tuple[str, str]:
+    if recipe.strategy != AUTO:
+        chosen = "" if recipe.strategy == cell.strategy else f" (the matrix says {cell.plain})"
+        return recipe.strategy, f"Strategy stated: {recipe.strategy}{chosen}."
+    if cell.plain == "multistage" and cell.strategy == "multistage" and len(spec.stages) < 2:
+        return "linear", f"{spec.name} is a single stage, so linear stands in for multistage."
+    return cell.strategy, cell.why
+
+
+def _phase_reasons(phases: tuple[Phase, ...], setting: Setting) -> tuple[str, ...]:
+    tuned = [phase for phase in phases if phase.kind == "finetune"]
+    if not tuned:
+        return ()
+    phase = tuned[0]
+    thawed = setting.stages[phase.freeze_depth :]
+    return (
+        f"Fine-tuning thaws {', '.join(thawed)} (freeze depth {phase.freeze_depth} of "
+        f"{len(setting.stages)}), starts from the linear classifier, and is kept only if it is "
+        "better on val.",
+    )
+
+
+def _resolved(phases: tuple[Phase, ...], image_size: int, strategy: str) -> dict[str, Any]:
+    resolved: dict[str, Any] = {"strategy": strategy, "image_size": image_size}
+    for phase in phases:
+        if phase.kind == "finetune":
+            resolved |= {
+                "freeze_depth": phase.freeze_depth,
+                "epochs": phase.epochs,
+                "patience": phase.patience,
+                "learning_rate": phase.learning_rate,
+            }
+    return resolved

@@ -1,0 +1,108 @@
+"""Little or lots of data: where fine-tuning starts to pay, and how much the linear classifier leaves."""
+
+from dataclasses import dataclass
+
+from transferkit.strategies.evidence import Evidence
+
+# Images per class from which the fine-tuned network beat the best linear classifier, found from learning
+# curves of both (`docs/decision.md`). What is like ImageNet needs more: the features are right already.
+LOTS_FROM_PER_CLASS = {"similar": 100, "different": 50}
+# Of few classes it takes more of each: a step learns from all images, whatever they are called.
+LOTS_FROM_IMAGES = 500
+# A data set within this factor of the border is near it: both ways are tried.
+NEAR = 1.5
+# The linear classifier leaves much to learn where it errs at least so often, ...
+MUCH_LEFT = 0.05
+# ... and there are images enough to tell good steps from bad ones.
+ENOUGH_IMAGES = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amount:
+    """Where a data set stands on the matrix' axis of amount.
+
+    Attributes:
+        verdict: `little` or `lots`.
+        per_class: images of the median class in train.
+        images: of train.
+        border: images per class from which it is lots, if there are 500 in all.
+        ratio: how many times the border's images there are, of the median class or in all, whichever is less.
+        near: whether it is within a factor of 1.5 of being the other.
+        error: share of images that the quick linear classifier gets wrong; None where not measured.
+        gain: what its last doubling of the images brought, a share; likewise.
+        sentences: why, with the numbers.
+    """
+
+    verdict: str
+    per_class: float
+    images: int
+    border: int
+    ratio: float
+    near: bool
+    error: float | None
+    gain: float | None
+    sentences: tuple[str, ...]
+
+    @property
+    def much_left(self) -> bool:
+        """Whether the linear classifier leaves much to learn."""
+        return self.error is not None and self.error >= MUCH_LEFT
+
+
+def judge_amount(
+    *,
+    similarity: str,
+    per_class: float,
+    images: int,
+    evidence: Evidence | None = None,
+    stated: str | None = None,
+) -> Amount:
+    """Whether there is little or lots of data.
+
+    Args:
+        similarity: `similar` or `different`; the border depends on it.
+        per_class: images of the median class in train.
+        images: of train.
+        evidence: its learning curve is told, and says how much is left to learn.
+        stated: `little` or `lots` where the user says so, which goes first.
+    """
+    border = LOTS_FROM_PER_CLASS[similarity]
+    # 1 and above is lots; what is scarcer counts.
+    ratio = min(per_class / border, images / LOTS_FROM_IMAGES)
+    measured = "lots" if ratio >= 1 else "little"
+    error, gain = _left(evidence)
+    told = (
+        f"Amount stated: {stated} ({per_class:g} training images per class, {images:,} in all)."
+        if stated
+        else f"{per_class:g} training images per class (median), {images:,} in all: {measured}; where the "
+        f"images are {similarity} {'to' if similarity == 'similar' else 'from'} ImageNet, fine-tuning pays "
+        f"from about {border} per class and {LOTS_FROM_IMAGES} in all."
+    )
+    return Amount(
+        verdict=stated or measured,
+        per_class=per_class,
+        images=images,
+        border=border,
+        ratio=ratio,
+        near=stated is None and 1 / NEAR <= ratio < NEAR,
+        error=error,
+        gain=gain,
+        sentences=(told, *_curve_sentence(evidence)),
+    )
+
+
+def _left(evidence: Evidence | None) -> tuple[float | None, float | None]:
+    if evidence is None or not evidence.curve:
+        return None, None
+    reached = [top1 for _, top1 in evidence.curve]
+    return 1 - reached[-1], reached[-1] - reached[-2] if len(reached) > 1 else None
+
+
+def _curve_sentence(evidence: Evidence | None) -> tuple[str, ...]:
+    if evidence is None or not evidence.curve:
+        return ()
+    points = ", ".join(f"{top1:.1%} with {per_class:.0f}" for per_class, top1 in evidence.curve)
+    return (
+        f"Learning curve of a quick linear classifier: right on {points} images per class; it leaves "
+        f"{1 - evidence.curve[-1][1]:.1%} wrong.",
+    )
