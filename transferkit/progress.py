@@ -32,6 +32,17 @@ def show(on: bool = True) -> None:
     _shown = on
 
 
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Tell nothing while this lasts, such as of a trial that is no part of the work."""
+    shown = _shown
+    show(False)
+    try:
+        yield
+    finally:
+        show(shown)
+
+
 def say(text: str) -> None:
     """A line for people, on stderr, while the display is on."""
     if _shown:

@@ -1,8 +1,10 @@
-"""Seconds of the parts of a run."""
+"""Seconds: of the parts of a run, until its time is up, and in words."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 PARTS = ("startup", "index", "decode", "bank", "linear", "phases", "evaluation", "report")
 
@@ -26,3 +28,38 @@ class Stopwatch:
     def seconds(self) -> dict[str, float]:
         """`total` since the stopwatch was made, and each part; what is left is overhead."""
         return {"total": time.perf_counter() - self._started, **self._seconds}
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When the time of a run is up.
+
+    Attributes:
+        limit: seconds from `started` on; infinite where there is no limit.
+        started: on the monotonic clock.
+    """
+
+    limit: float = math.inf
+    started: float = field(default_factory=lambda: time.monotonic())
+
+    @classmethod
+    def after(cls, minutes: float | None) -> "Deadline":
+        """The deadline so many minutes from now; None sets none."""
+        return cls(math.inf if minutes is None else 60 * minutes)
+
+    def left(self) -> float:
+        """Seconds that are left, below 0 when the time is up; infinite without a limit."""
+        return self.started + self.limit - time.monotonic()
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it: `8.2 s`, `2 min 10 s`, `1 h 20 min`; below 10 s with a decimal."""
+    if round(seconds, 1) < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"

@@ -1,13 +1,18 @@
 """`transferkit plan`: decide and show, train nothing."""
 
 import json
+import shlex
+import shutil
 
 import click
 
-from transferkit.cli.options import recipe_options
+from transferkit.cli.options import FLAGS, recipe_options
 from transferkit.recipe import Recipe
 
-EXAMPLE = "\b\nExample:\n  transferkit plan photos/ --similarity different"
+EXAMPLE = """\b
+Examples:
+  transferkit plan photos/
+  transferkit plan photos/ --similarity different --time-limit 10"""
 
 
 @click.command(epilog=EXAMPLE)
@@ -15,27 +20,30 @@ EXAMPLE = "\b\nExample:\n  transferkit plan photos/ --similarity different"
 @recipe_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def plan(data: str, recipe: Recipe, as_json: bool) -> None:
-    """Show how DATA would be trained on, and why; train nothing."""
+    """Show how DATA would be trained on, why, and what it would cost; train nothing.
+
+    Features of all images are computed, as the decision needs them; finetune then finds them ready.
+    """
     from transferkit.api import plan as make_plan
+    from transferkit.reports import panel
 
-    decided = make_plan(data, recipe)
+    found = make_plan(data, recipe)
     if as_json:
-        click.echo(json.dumps(decided.as_dict(), ensure_ascii=False))
+        click.echo(json.dumps(found.as_dict(), ensure_ascii=False))
         return
-    click.echo(f"backbone: {decided.backbone} at {decided.image_size} px")
-    images = ", ".join(f"{split} {n}" for split, n in decided.evidence["images"].items())
-    click.echo(f"images: {images}")
-    click.echo(f"quadrant: {decided.quadrant}\nstrategy: {decided.strategy}")
-    for reason in decided.reasons:
-        click.echo(f"  {reason}")
-    for number, phase in enumerate(decided.phases, start=1):
-        click.echo(f"phase {number}: {_words(vars(phase))}")
+    width = min(100, max(72, shutil.get_terminal_size((100, 24)).columns))
+    text = panel.render(found.plan, found.estimate, data=data, width=width)
+    lit = panel.lit(found.plan)
+    click.echo(text.replace(lit, click.style(lit, bold=True), 1))
+    click.echo(f"\nNext: {command_for(data, recipe)}")
 
 
-def _words(phase: dict[str, object]) -> str:
-    if phase["kind"] == "linear":
-        return f"{phase['name']}: linear classifier on {', '.join(phase['features'])}"  # type: ignore[arg-type]
-    return (
-        f"{phase['name']}: freeze depth {phase['freeze_depth']}, at most {phase['epochs']} epochs, "
-        f"learning rate {phase['learning_rate']:g}, patience {phase['patience']}"
-    )
+def command_for(data: str, recipe: Recipe) -> str:
+    """The `finetune` command of a recipe: what differs from the defaults is stated."""
+    words = ["transferkit", "finetune", data]
+    default = Recipe().as_dict()
+    for key, value in recipe.as_dict().items():
+        if value == default[key]:
+            continue
+        words += [f"--{key.replace('_', '-')}", f"{value}"] if key in FLAGS else ["--set", f"{key}={value}"]
+    return shlex.join(words)

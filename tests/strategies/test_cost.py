@@ -1,0 +1,133 @@
+"""Golden numbers; each is derived beside it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from transferkit.strategies import FeatureSet, Phase, Tuning
+from transferkit.strategies.cost import Span, estimate, expected_epochs, inputs_of, map_bytes
+from transferkit.strategies.rates import Load, Pilot, StageCost
+
+# Work of a forward pass: activations + macs / 30, so 300, 200 and 100 values.
+STAGES = tuple(
+    StageCost(name=f"stage{n}", parameters=p, activations=a, largest=a, macs=m, output=o, channels=c)
+    for n, p, a, m, o, c in ((1, 10, 250, 1500, 100, 4), (2, 20, 150, 1500, 50, 8), (3, 40, 50, 1500, 20, 16))
+)
+# A step behind the first stage: forward 300, back through 300 twice: 900 values in 9 ms.
+PILOT = Pilot(
+    decode=0.001, forward=0.006, first_forward=1.0, step=0.009, step_cut=1, step_depth=1, first_step=5.0,
+    linear={"linear": 0.002, "multistage": 0.01}, startup=4.0, index=3.0, evidence=0.5, resident=1000,
+)  # fmt: skip
+LOAD = Load(
+    images=100, new=60, train=70, val=20, test=10, batch_size=8, image_size=10,
+    disk_limit=1e9, memory_limit=1e9,
+)  # fmt: skip
+LINEAR = Phase(name="linear", kind="linear", features=("stage3",), freeze_depth=3)
+
+
+def tuned(depth: int, epochs: int = 12, **tuning: Any) -> Phase:
+    trains = tuple(stage.name for stage in STAGES[depth:])
+    return Phase(
+        name="finetune",
+        kind="finetune",
+        features=("stage3",),
+        freeze_depth=depth,
+        epochs=epochs,
+        patience=5,
+        tuning=Tuning(stages=trains, rates=(1.0,) * len(trains), **tuning),
+    )
+
+
+def seconds(phase: Phase, load: Load = LOAD, pilot: Pilot = PILOT) -> dict[str, Span]:
+    return estimate((LINEAR, phase), pilot, stages=STAGES, load=load).seconds
+
+
+def test_the_linear_classifier_costs_its_features_and_its_fit() -> None:
+    found = estimate((LINEAR,), PILOT, stages=STAGES, load=LOAD)
+    # bank: 1 s to compile, 60 new images at 1 + 6 ms; linear: 70 images at 2 ms
+    assert {part: span.expected for part, span in found.seconds.items()} == pytest.approx(
+        {"startup": 4, "index": 3, "bank": 1.42, "evidence": 0.5, "linear": 0.14, "report": 2}
+    )
+    assert found.total.at_most == found.total.expected == pytest.approx(11.06)
+
+
+def test_a_bank_that_is_known_costs_nothing() -> None:
+    found = estimate((LINEAR,), PILOT, stages=STAGES, load=replace(LOAD, new=0))
+    assert found.seconds["bank"] == Span(0, 0)
+
+
+def test_fine_tuning_costs_activations_and_epochs() -> None:
+    found = seconds(tuned(1))
+    # 1 s to compile, 100 images at 1 ms + half of the network's work (300 of 600) at 6 ms
+    assert found["activations"].expected == pytest.approx(1.4)
+    # forward is a third of the step, 3 ms; an epoch: 70 at 9 ms and val 20 at 3 ms = .69 s;
+    # once: 5 + 1 to compile, val at the start .06, val and test at the end .09
+    assert found["finetune"].at_most == pytest.approx(6.15 + 12 * 0.69)
+    assert found["finetune"].expected == pytest.approx(6.15 + 9 * 0.69)
+
+
+def test_early_stopping_is_expected_a_patience_after_a_third_of_the_epochs() -> None:
+    assert [expected_epochs(tuned(0, epochs)) for epochs in (3, 8, 12, 40)] == [3, 8, 9, 19]
+
+
+def test_a_phase_that_was_not_timed_is_scaled_by_its_work() -> None:
+    # Behind two stages: forward 100 and back 200 of the 900 values that took 9 ms.
+    assert seconds(tuned(2))["finetune"].at_most == pytest.approx(6 + 50 * 0.001 + 12 * (0.21 + 0.02))
+
+
+@pytest.mark.parametrize("change", [{"augmented": True}, {"disk_limit": 5e3, "memory_limit": 5e3}])
+def test_images_pass_the_frozen_stages_too_where_activations_cannot_be_kept(change: Any) -> None:
+    # maps behind one stage: 100 images of 100 values of 4 bytes; pixels: 100 of 300 bytes
+    assert (map_bytes(1, STAGES, LOAD), map_bytes(0, STAGES, LOAD)) == (40_000, 30_000)
+    load = replace(LOAD, **change)
+    kept = "augmented" in change
+    assert inputs_of(tuned(1), STAGES, load) == (0, kept)
+    found = seconds(tuned(1), load)
+    # forward 600 and back through 300 twice: 1,200 values in 12 ms, the forward pass 6 ms;
+    # decoded anew in each epoch 1 ms more
+    step, forward = (0.012, 0.006) if kept else (0.013, 0.007)
+    assert found["activations"].expected == pytest.approx(0.1 if kept else 0)
+    assert found["finetune"].at_most == pytest.approx(6 + 50 * forward + 12 * (70 * step + 20 * forward))
+
+
+def test_a_range_test_costs_its_steps() -> None:
+    plain, with_test = seconds(tuned(1)), seconds(tuned(1, find_rate=True))
+    # 70 images are 9 batches of 8: the fewest steps, 40, at 9 ms an image
+    assert with_test["finetune"].at_most - plain["finetune"].at_most == pytest.approx(40 * 8 * 0.009)
+
+
+def test_memory_is_what_is_held_at_the_highest_moment() -> None:
+    found = estimate((LINEAR, tuned(1)), PILOT, stages=STAGES, load=LOAD)
+    # weights that train 60: gradient and two slots of AdamW; three copies of the 60 behind the cut
+    assert found.memory == {
+        "program": 1000,
+        "activations kept": 40_000,
+        "optimizer and best weights": 4 * (60 * 3 + 3 * 60),
+        "batch": 8 * 4 * (150 + 50),
+    }
+    assert found.peak == 1000 + 40_000 + 1440 + 6400
+    assert found.disk == 40_000
+
+
+def test_activations_over_a_limit_are_on_disk_or_in_memory_alone() -> None:
+    on_disk = estimate((tuned(1),), PILOT, stages=STAGES, load=replace(LOAD, memory_limit=0))
+    assert (on_disk.disk, on_disk.memory["activations kept"]) == (40_000, 0)
+    in_memory = estimate((tuned(1),), PILOT, stages=STAGES, load=replace(LOAD, disk_limit=0))
+    assert (in_memory.disk, in_memory.memory["activations kept"]) == (0, 40_000)
+
+
+def test_the_linear_classifier_holds_its_largest_features() -> None:
+    choices = (
+        FeatureSet(stages=("stage3",)),
+        FeatureSet(stages=("stage2", "stage3"), kinds=("means", "grids")),
+    )
+    found = estimate((replace(LINEAR, choices=choices),), PILOT, stages=STAGES, load=LOAD)
+    # 8 + 16 channels, five values of each, 24 bytes a value, of 70 images
+    assert found.memory["linear classifier"] == 24 * 5 * 24 * 70
+
+
+def test_an_estimate_is_plain_values_for_the_plan() -> None:
+    found = estimate((LINEAR,), PILOT, stages=STAGES, load=LOAD).as_dict()
+    assert found["seconds"]["linear"] == {"expected": 0.14, "at_most": 0.14}
+    assert set(found) == {"seconds", "memory", "disk", "total", "peak"}

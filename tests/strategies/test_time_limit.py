@@ -1,0 +1,82 @@
+"""With the costs of `test_cost`: 11.06 s for the linear classifier, .69 s an epoch behind stage 1."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.strategies.test_cost import LINEAR, LOAD, PILOT, STAGES, tuned
+from transferkit.errors import TrainingError
+from transferkit.strategies import Phase
+from transferkit.strategies.cost import estimate
+from transferkit.strategies.time_limit import Fitted, fit_into
+
+MULTI = replace(LINEAR, name="multistage", features=("stage1", "stage2", "stage3"))
+
+
+def fitted(limit: float, *phases: Phase) -> Fitted:
+    return fit_into(phases, limit, pilot=PILOT, stages=STAGES, load=LOAD)
+
+
+def cost(*phases: Phase) -> float:
+    return estimate(phases, PILOT, stages=STAGES, load=LOAD).total.at_most
+
+
+def test_what_fits_is_left_as_it_is() -> None:
+    phases = (LINEAR, tuned(1))
+    found = fitted(30.0, *phases)
+    assert found == Fitted(phases, ("The plan fits into the time limit: up to 27 s of 30 s.",))
+    assert fitted(cost(*phases), *phases).phases == phases
+
+
+def test_epochs_go_first() -> None:
+    # 11.06 + 1.4 for the activations + 6.15 once is 18.61; 4 epochs of .69 s make 21.37
+    found = fitted(22.0, LINEAR, tuned(1))
+    assert found.phases == (LINEAR, tuned(1, epochs=4))
+    assert found.reasons == (
+        "Time limit: the plan may take 27 s on this machine, and 22 s are there.",
+        "So freeze depth is 1 (stage2, stage3 train) and epochs are at most 4 instead of 12.",
+    )
+
+
+def test_then_the_stages_nearest_the_input() -> None:
+    # 3 epochs behind stage 1 need 20.68; behind stage 2: 11.06 + 1.6 + 6.05 once, 3 of .23
+    found = fitted(20.0, LINEAR, tuned(1))
+    assert found.phases == (LINEAR, tuned(2, epochs=5))
+    assert found.reasons[1:] == (
+        "With freeze depth 1 not even 3 epochs fit: they take 21 s.",
+        "So freeze depth is 2 (stage3 train) and epochs are at most 5 instead of 12.",
+    )
+
+
+def test_then_fine_tuning_and_the_second_linear_classifier() -> None:
+    assert fitted(12.0, LINEAR, tuned(1)).phases == (LINEAR,)
+    # the second takes 70 images at 10 ms: 11.06 + .7
+    assert fitted(11.8, LINEAR, MULTI).phases == (LINEAR, MULTI)
+    assert fitted(11.7, LINEAR, MULTI) == Fitted(
+        (LINEAR,),
+        (
+            "Time limit: the plan may take 12 s on this machine, and 12 s are there.",
+            "So only the linear classifier on the last stage is fitted.",
+        ),
+    )
+
+
+def test_fewer_epochs_than_the_floor_are_kept_where_they_were_asked_for() -> None:
+    phases = (LINEAR, tuned(1, epochs=2))
+    assert fitted(cost(*phases), *phases).phases == phases
+
+
+@pytest.mark.parametrize("limit", [21.5, 19.5, 17.0, 11.1])
+def test_what_is_given_back_fits(limit: float) -> None:
+    assert cost(*fitted(limit, LINEAR, tuned(0)).phases) <= limit
+
+
+def test_a_time_that_not_even_the_linear_classifier_fits_into_is_refused() -> None:
+    with pytest.raises(TrainingError) as caught:
+        fitted(9.0, LINEAR, tuned(1))
+    assert str(caught.value) == (
+        "the time limit leaves 9.0 s, and the linear classifier alone takes about 11 s on this machine "
+        "(startup: 4.0 s). Give a longer --time-limit, a smaller --backbone ('transferkit backbones' lists "
+        "them with their cost), a smaller --image-size or fewer images."
+    )
+    assert caught.value.exit_code == 1

@@ -1,0 +1,83 @@
+"""What is known before a cost is told: what this machine does in a second, and how much there is to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pilot:
+    """What was measured on this machine; seconds.
+
+    Attributes:
+        decode: of an image from file to pixels.
+        forward: of an image through the whole network; `first_forward` once, for compiling.
+        step: of an image in a training step; `first_step` once for compiling; 0 where none was timed.
+        step_cut: stages that the timed step left out; `step_depth` those that did not train.
+        batch: images of the timed step.
+        linear: of an image of train, by name of the linear phase.
+        startup: until the network stands; `index`: of looking at the files; `evidence`: of measuring
+            the similarity.
+        resident: bytes of the program with the network in it.
+    """
+
+    decode: float
+    forward: float
+    first_forward: float = 0.0
+    step: float = 0.0
+    step_cut: int = 0
+    step_depth: int = 0
+    first_step: float = 0.0
+    batch: int = 0
+    linear: Mapping[str, float] = field(default_factory=dict)
+    startup: float = 0.0
+    index: float = 0.0
+    evidence: float = 0.0
+    resident: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCost:
+    """A stage of the backbone and one image.
+
+    Attributes:
+        name: of the stage.
+        parameters: values in its weights.
+        activations: values in the outputs of all its layers; `largest` in that of one layer.
+        macs: multiply-adds.
+        output: values in the activations at its cut, `channels` of them at each place.
+    """
+
+    name: str
+    parameters: int
+    activations: int
+    largest: int
+    macs: int
+    output: int
+    channels: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """How much there is to do.
+
+    Attributes:
+        images: that are used; `new` those of them that the bank does not hold yet.
+        train, val, test: images of each split.
+        batch_size: images in a step.
+        image_size: side in pixels.
+        disk_limit: bytes that whole activations may take on disk; `memory_limit` in memory.
+        augmented: training images change, so their activations cannot be kept.
+        value_bytes: of a value in an activation: 4, or 2 in mixed precision.
+    """
+
+    images: int
+    new: int
+    train: int
+    val: int
+    test: int
+    batch_size: int
+    image_size: int
+    disk_limit: float
+    memory_limit: float
+    augmented: bool = False
+    value_bytes: int = 4
