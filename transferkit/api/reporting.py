@@ -1,5 +1,6 @@
 """What a run found, as a report and as a table of predictions."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transferkit import runs
-from transferkit.api.candidates import Candidate, Work, kept_reason
+from transferkit.api.candidates import kept_reason
+from transferkit.api.work import Candidate, Work
 from transferkit.data.splits import SPLITS, intersections
 from transferkit.strategies import Phase
 from transferkit.training.device import Device
@@ -40,7 +42,7 @@ def make_report(
         class_names=tuple(work.class_names),
         backbone=f"{work.plan.backbone} ({work.weights})",
         strategy=work.plan.strategy,
-        decision=_decision(work),
+        decision=_decision(work, best),
         splits=_metrics(work, best),
         linear_score={s: score(p, labels[s])[0] for s, p in base.probabilities.items()},
         baseline_score={s: _baseline(labels["train"], labels[s]) for s in best.probabilities},
@@ -114,7 +116,7 @@ def _proof(work: Work) -> dict[str, dict[str, int]]:
     return found
 
 
-def _decision(work: Work) -> "Decision":
+def _decision(work: Work, best: Candidate) -> "Decision":
     from transferkit.evaluation.report import Decision
 
     return Decision(
@@ -124,6 +126,8 @@ def _decision(work: Work) -> "Decision":
         reasons=work.plan.reasons,
         phases=tuple(_shown(phase) for phase in work.plan.phases),
         balance=vars(work.plan.balance),
+        tried={phase: tuple(rows) for phase, rows in proofs(best)["tried"].items()},
+        freeze=best.proof,
     )
 
 
@@ -159,6 +163,43 @@ def _baseline(train: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _shown(phase: Phase) -> dict[str, Any]:
-    """A phase without what says nothing to its kind."""
-    rest = ("epochs", "patience", "learning_rate")
-    return {k: v for k, v in vars(phase).items() if phase.kind == "finetune" or k not in rest}
+    """A phase in plain values, without what says nothing to its kind."""
+    if phase.kind == "linear":
+        seen = [choice.name for choice in phase.choices] or [", ".join(phase.features)]
+        several = f" (and {len(seen) - 1} other sets)" if len(seen) > 1 else ""
+        return {"phase": phase.name, "trains": f"a linear classifier on {seen[0]}{several}"}
+    tuning = phase.tuning
+    assert tuning is not None
+    only = " (BatchNorm only)" if tuning.only == "batchnorm" else ""
+    return {
+        "phase": phase.name,
+        "trains": f"{', '.join(tuning.stages)}{only}",
+        "freeze_depth": phase.freeze_depth,
+        "epochs": phase.epochs,
+        "patience": phase.patience,
+        "learning_rate": phase.learning_rate,
+        "rate_shares": tuning.rates,
+        "optimizer": tuning.optimizer,
+        "schedule": tuning.schedule,
+    }
+
+
+def proofs(best: Candidate) -> dict[str, Any]:
+    """What plan.json tells of how the plan was carried out: classifiers tried, and the freeze proof."""
+    return {
+        "tried": {
+            phase: [
+                {
+                    "features": one.features.name,
+                    "classifier": one.method,
+                    "score": one.score,
+                    "nll": None if math.isnan(one.nll) else one.nll,
+                    "share": one.share,
+                    "strength": one.strength,
+                }
+                for one in tried
+            ]
+            for phase, tried in best.chosen.items()
+        },
+        "freeze": list(best.proof),
+    }

@@ -63,6 +63,11 @@ class Decision:
     amount: str  # "little" or "lots" of data; other words mark no cell
     reasons: tuple[str, ...] = ()
     phases: tuple[Mapping[str, Any], ...] = ()
+    # by linear phase: rows of features, classifier, score, log-loss: what was cross-validated, the one taken
+    # first
+    tried: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    # a row for each stage and the head of each fine-tuning phase: what might train, what stayed, what moved
+    freeze: tuple[Mapping[str, Any], ...] = ()
     # method, ratio (images of the largest class over the smallest's), weights (by class), reason
     balance: Mapping[str, Any] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from transferkit.evaluation.crossval import CrossValidation
 from transferkit.evaluation.report import MEASURES, Decision, Report
 from transferkit.reports import figures, multilabel
 from transferkit.reports.data import data_section
+from transferkit.reports.decision import freeze_section, tried_section
 from transferkit.reports.tables import LISTED_CLASSES, name, percent, table, text
 from transferkit.strategies.matrix import MATRIX
 
@@ -32,6 +33,8 @@ def render(report: Report) -> str:
         _cross_validation(report.cross_validation),
         "## Why it was trained this way",
         _decision(report),
+        tried_section(report.decision.tried),
+        freeze_section(report.decision.freeze),
         _balance(report.decision),
         "## Class by class",
         *([multilabel.per_class(report)] if report.multilabel else [_per_class(report), _confused(report)]),

@@ -1,0 +1,59 @@
+"""What the decision was made of, as Markdown: classifiers that were tried, and the freeze proof."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transferkit.reports.tables import percent, table, text
+
+LISTED = 8  # classifiers that are shown of those that were tried
+
+
+def tried_section(tried: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """What each linear phase was chosen from, the one taken first; nothing where there was no choice."""
+    parts = []
+    for phase, rows in tried.items():
+        if len(rows) < 2:
+            continue
+        cells = [
+            [text(row["features"]), text(row["classifier"]), percent(row["score"]), _loss(row["nll"])]
+            for row in rows[:LISTED]
+        ]
+        rest = len(rows) - len(cells)
+        more = f" The other {rest} are in `plan.json`." if rest else ""
+        header = ["features", "classifier", "score", "log-loss"]
+        parts.append(
+            f"The classifier of `{text(phase)}` was chosen by cross-validation on train alone; "
+            f"the first was taken.{more}\n\n{table(header, cells, 2)}"
+        )
+    return "\n\n".join(parts)
+
+
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def freeze_section(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What might train, and by the hashes of the weights before and after what stayed and what moved."""
+    if not rows:
+        return ""
+    cells = [
+        [
+            text(row["phase"]),
+            text(row["stage"]),
+            TRAINS[row["trains"]],
+            text(row["batch_norm"]),
+            f"{row['rate_share']:g}",
+            *(text(row[kind]) for kind in KINDS),
+            f"{row['parameters']:,}",
+        ]
+        for row in rows
+    ]
+    header = ["phase", "stage", "might train", "BatchNorm mode", "rate share", *KINDS.values(), "parameters"]
+    return (
+        "Freeze proof: the weights of each stage were hashed before and after; what was frozen is the "
+        "same to the byte, BatchNorm's statistics included.\n\n" + table(header, cells, 1)
+    )
+
+
+KINDS = {"weights": "weights", "scales": "BatchNorm scales", "statistics": "BatchNorm statistics"}
+TRAINS = {"all": "all of it", "batchnorm": "BatchNorm only", "nothing": "nothing"}
