@@ -1,6 +1,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -8,7 +9,17 @@ import pytest
 from transferkit import progress, runs
 from transferkit.errors import DataError, OutputExists, RecipeError, UsageError
 from transferkit.recipe import Recipe
-from transferkit.runs import Run, check_output, default_folder, write_csv, write_json, writing
+from transferkit.runs import (
+    Run,
+    check_output,
+    completed,
+    default_folder,
+    reopened,
+    unfinished,
+    write_csv,
+    write_json,
+    writing,
+)
 
 RUN_FILES = ("model.keras", "labels.json", "plan.json", "recipe.yaml")
 
@@ -225,3 +236,151 @@ def test_json_keeps_other_scripts_readable(tmp_path: Path) -> None:
 
 def test_versions_name_what_shapes_the_numbers() -> None:
     assert {"python", "transferkit", "keras", "tensorflow", "numpy"} <= set(runs.versions())
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Path:
+    """The name of a run that was killed after an epoch."""
+    place = tmp_path / "a.unfinished"
+    place.mkdir()
+    (place / "source.json").write_text("{}")
+    (place / "state-2.npz").write_bytes(b"")
+    return tmp_path / "a"
+
+
+def test_while_it_is_written_a_run_lies_beside_its_name(tmp_path: Path) -> None:
+    with writing(tmp_path / "a") as result:
+        assert result.aside.parent == result.place == tmp_path / "a.unfinished"
+
+
+def test_folders_made_for_a_run_that_fails_are_removed(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), writing(tmp_path / "b" / "c" / "a"):
+        raise RuntimeError
+    assert below(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "file", "stays"),
+    [
+        (RuntimeError, "source.json", False),
+        (RuntimeError, "state-2.npz", True),
+        (KeyboardInterrupt, "source.json", True),
+    ],
+)
+def test_a_block_that_fails_leaves_what_can_be_gone_on_with(
+    error: type[BaseException], file: str, stays: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress.show()
+    with pytest.raises(error), writing(tmp_path / "a") as result:
+        (result.place / file).write_text("{}")
+        raise error
+    assert (tmp_path / "a.unfinished" / file).exists() == stays
+    assert (f"finetune --resume {tmp_path / 'a'}" in capsys.readouterr().err) == stays
+
+
+def test_an_unfinished_run_is_neither_lost_nor_taken_for_another(left: Path) -> None:
+    with pytest.raises(OutputExists) as caught, writing(left):
+        pass
+    told = f"To go on with it: transferkit finetune --resume {left}. To start anew: --overwrite."
+    assert told in str(caught.value)
+    assert (left.with_name("a.unfinished") / "state-2.npz").exists()
+    with writing(left, overwrite=True) as result:
+        assert not result.begun
+    assert below(left.parent) == ["a"]
+
+
+def test_what_is_gone_on_with_stays_when_it_fails_and_goes_when_it_ends(left: Path) -> None:
+    with pytest.raises(RuntimeError), reopened(left.with_name("a.unfinished")):
+        raise RuntimeError
+    with reopened(left) as result:
+        (result.aside / "file").write_text("x")
+    assert below(left.parent) == ["a", "a/file"]
+
+
+def test_two_writers_do_not_share_a_name(left: Path) -> None:
+    with reopened(left):
+        with pytest.raises(UsageError, match="it is being written right now"), reopened(left):
+            pass
+        with pytest.raises(OutputExists, match="another run is being written there"):
+            with writing(left, overwrite=True):
+                pass
+        with writing(left) as other:
+            assert other.folder == left.with_name("a-2")
+
+
+def test_an_interrupted_run_keeps_what_it_needs_to_go_on(tmp_path: Path) -> None:
+    with writing(tmp_path / "a") as result:
+        (result.place / "source.json").write_text("{}")
+        (result.place / "state-2.npz").write_bytes(b"")
+        (result.aside / "report.md").write_text("half")
+        result.interrupted = True
+    files = ["a", "a/report.md", "a/resume", "a/resume/source.json", "a/resume/state-2.npz"]
+    assert below(tmp_path) == files
+    with pytest.raises(RuntimeError), reopened(tmp_path / "a"):
+        raise RuntimeError
+    assert below(tmp_path / "a") == [name.removeprefix("a/") for name in files[1:]]
+    with reopened(tmp_path / "a") as result:
+        assert result.begun
+        (result.aside / "report.md").write_text("whole")
+    assert below(tmp_path) == ["a", "a/report.md"]
+    assert (tmp_path / "a" / "report.md").read_text() == "whole"
+
+
+class Killed(BaseException):
+    """As if the process ended."""
+
+
+@pytest.mark.parametrize(("call", "interrupted"), [(1, False), (2, False), (1, True), (2, True), (3, True)])
+def test_a_run_that_was_killed_while_it_was_moved_is_moved(
+    call: int, interrupted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calls are those that rename: files for going on first, then the run; last its place is removed."""
+    calls: list[int] = []
+
+    def dying(original: Any) -> Any:
+        def dies(*arguments: Any, **named: Any) -> Any:
+            calls.append(1)
+            if len(calls) == call:
+                raise Killed
+            return original(*arguments, **named)
+
+        return dies
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        with writing(tmp_path / "a") as result:
+            (result.place / "source.json").write_text("{}")
+            (result.aside / "report.md").write_text("whole")
+            result.interrupted = interrupted
+            patch.setattr(unfinished, "_remove", lambda *_: None)
+            patch.setattr(Path, "rename", dying(Path.rename))
+            patch.setattr(unfinished.shutil, "rmtree", dying(unfinished.shutil.rmtree))
+    assert completed(tmp_path / "a") == (None if interrupted else tmp_path / "a")
+    kept = ["a/resume", "a/resume/source.json"] if interrupted else []
+    assert below(tmp_path) == ["a", "a/report.md", *kept]
+    assert completed(tmp_path / "a") is None
+
+
+def test_unfinished_runs_nearby_are_named(left: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"no unfinished run of that name. Unfinished are: {left}"):
+        with reopened(tmp_path / "b"):
+            pass
+
+
+def test_an_interrupted_run_in_the_way_is_told_with_both_ways(run: Path) -> None:
+    (run / "resume").mkdir()
+    with pytest.raises(OutputExists, match=f"or go on with it: transferkit finetune --resume {run}"):
+        check_output(run, overwrite=False)
+
+
+def test_default_names_leave_out_unfinished_runs(left: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(left.parent)
+    Path("runs").mkdir()
+    left.with_name("a.unfinished").rename("runs/pets-1.unfinished")
+    assert default_folder("pets") == Path("runs/pets-2")
+
+
+def test_what_a_killed_process_left_beside_is_removed(run: Path) -> None:
+    (run.parent / ".pets-1.0123.old").mkdir()
+    with writing(run, overwrite=True):
+        pass
+    assert below(run.parent) == ["pets-1"]

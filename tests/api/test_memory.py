@@ -6,7 +6,7 @@ import pytest
 
 from tests.api.test_finetune import recipe
 from transferkit import progress
-from transferkit.api import candidates, finetune
+from transferkit.api import finetune, tuned_candidates
 from transferkit.runs import Run
 from transferkit.training.maps import MapBank
 
@@ -15,7 +15,7 @@ from transferkit.training.maps import MapBank
 def banks(monkeypatch: pytest.MonkeyPatch) -> list[MapBank]:
     """The banks of activations that runs of this test are given."""
     given: list[MapBank] = []
-    original = candidates.map_bank
+    original = tuned_candidates.map_bank
 
     def map_bank(*arguments: Any) -> MapBank | None:
         found = original(*arguments)
@@ -23,7 +23,7 @@ def banks(monkeypatch: pytest.MonkeyPatch) -> list[MapBank]:
         given.append(found)
         return found
 
-    monkeypatch.setattr(candidates, "map_bank", map_bank)
+    monkeypatch.setattr(tuned_candidates, "map_bank", map_bank)
     return given
 
 

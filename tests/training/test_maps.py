@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -130,3 +131,19 @@ def test_old_maps_make_room_for_new_ones(extractor: Extractor, index: Index):
     kept = on_disk(extractor)
     assert len(kept) == 2
     assert first not in kept
+
+
+def test_what_a_killed_process_left_is_removed_in_time(extractor: Extractor, index: Index):
+    folder = extractor.cache / "maps"
+    folder.mkdir(parents=True)
+    old, young = folder / "a.1.writing", folder / "b.2.writing"
+    for file in (old, young):
+        file.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    banked(extractor, index, DISK)
+    assert not old.exists() and young.exists()
+
+
+def test_maps_that_are_there_are_taken_though_the_disk_has_filled(extractor: Extractor, index: Index):
+    first = banked(extractor, index, DISK)
+    assert np.array_equal(banked(extractor, index, Limits(0.0, 0)).maps, first.maps)

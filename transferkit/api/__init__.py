@@ -6,5 +6,6 @@ from transferkit.api.inputs import open_data
 from transferkit.api.inspecting import audit, inspect
 from transferkit.api.planning import plan
 from transferkit.api.prediction import predict
+from transferkit.api.resuming import resume
 
-__all__ = ["Evaluation", "audit", "evaluate", "finetune", "inspect", "open_data", "plan", "predict"]
+__all__ = ["Evaluation", "audit", "evaluate", "finetune", "inspect", "open_data", "plan", "predict", "resume"]

@@ -1,16 +1,21 @@
 """From a folder of images to a reported classifier."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from transferkit import runs
-from transferkit.api.candidates import Candidate, Work, kept_reason, run_phases
+from transferkit.api.candidates import kept_reason, run_phases
+from transferkit.api.costing import pilot_bank
 from transferkit.api.crossval import cross_validate
+from transferkit.api.deciding import decide
 from transferkit.api.inputs import Data, check_cache, check_source, start
-from transferkit.api.reporting import make_report, predictions
+from transferkit.api.reporting import make_report, predictions, proofs
 from transferkit.api.settling import open_training_data, settle
+from transferkit.api.unfinished import Asked, begin, keep_asked, known_plan
+from transferkit.api.work import Candidate, Work
 from transferkit.backbones.catalogue import BackboneSpec, lookup
 from transferkit.backbones.weights import resolve
 from transferkit.data.audit import audit
@@ -21,9 +26,10 @@ from transferkit.plan import Plan, make_plan
 from transferkit.progress import say
 from transferkit.recipe import Recipe
 from transferkit.runs import Run
-from transferkit.timing import Stopwatch
+from transferkit.timing import Deadline, Stopwatch
 from transferkit.training.bank import Extractor, pooled_bank
 from transferkit.training.device import Device, check_device_name
+from transferkit.training.model import check_has_batchnorm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +37,9 @@ if TYPE_CHECKING:
 
 def finetune(data: Data, recipe: Recipe, *, out: str | Path | None = None, overwrite: bool = False) -> Run:
     """Train the classifier that a recipe asks for and write its run folder.
+
+    Ctrl-C while a network is fine-tuned ends the step; what is best so far is reported then, and
+    `Run.interrupted` tells it. A run that is stopped in any other way can be gone on with, see `resume`.
 
     Args:
         data: folder of images, manifest (CSV or Parquet), archive, DataFrame of `path,label[,split]
@@ -42,33 +51,59 @@ def finetune(data: Data, recipe: Recipe, *, out: str | Path | None = None, overw
     Raises:
         TransferkitError: anything a user can mend; nothing is left at `out` then.
     """
-    watch = Stopwatch()
     check_device_name(recipe.device)
     check_cache()
     name = str(data) if isinstance(data, (str, Path)) else "table"
     folder = Path(out) if out is not None else runs.default_folder(name)
     runs.check_output(folder, overwrite)
-    spec = lookup(recipe.backbone)
+    lookup(recipe.backbone)
     check_source(data)
+    asked = Asked(data, recipe, name)
+    with runs.writing(folder, overwrite) as writing:
+        keep_asked(writing, asked)
+        carry_out(writing, asked)
+    return Run(writing.folder)
+
+
+def carry_out(writing: runs.Writing, asked: Asked) -> None:
+    """Do what is asked, from the start or from where an earlier process came to.
+
+    Raises:
+        TransferkitError: anything a user can mend.
+    """
+    watch, deadline, recipe = Stopwatch(), Deadline.after(asked.recipe.time_limit), asked.recipe
+    go_on = f"transferkit finetune --resume {runs.shown(writing.folder)}"
+    say(f"run: {runs.shown(writing.folder)}; if it is stopped: {go_on}")
+    spec = lookup(recipe.backbone)
+    known = known_plan(writing.place)
     with watch.part("startup"):
         # First of all, so that missing weights are told before a single image is read.
         weights = resolve(spec, recipe.weights, _path(recipe.weights_dir))
     with watch.part("index"):
-        examined = open_training_data(data, recipe)
+        examined = open_training_data(asked.data, recipe)
         # What cannot be done is told before the work; the plan in force follows the bank.
-        plan = planned(examined.usable, recipe, spec)
+        plan = known or planned(examined.usable, recipe, spec)
     with watch.part("startup"):
         device, extractor = start(spec, weights, recipe, plan.resize)
     named = f"weights from {weights.name}" if weights else "random weights, nothing pretrained"
     say(f"backbone: {spec.name} at {extractor.policy.size_px} px, {named}")
-    work = _prepared(examined, spec, recipe, device, extractor, watch, weights=named)
+    if recipe.strategy == "batchnorm":
+        check_has_batchnorm(extractor.network)
+    limited = known is None and recipe.time_limit is not None
+    timed = pilot_bank(extractor, examined.usable, deadline.left()) if limited else None
+    work = prepared(examined, spec, recipe, device, extractor, watch, weights=named, plan=known)
+    work = replace(work, deadline=deadline)
+    if known is None:
+        work = replace(work, plan=decide(work, spec, weights, timed))
+    states = begin(writing, work)
     for reason in work.plan.reasons:
         say(f"plan: {reason}")
-    base, best = run_phases(work)
+    base, best = run_phases(work, states)
+    if best.interrupted:
+        writing.interrupted = True
+        best = replace(best, notes=[*best.notes, f"This run was interrupted. To go on with it: {go_on}"])
     say(f"kept: {best.name}: {kept_reason(work, base, best)}")
-    with runs.writing(folder, overwrite) as writing:
-        _write(writing.aside, work, base, best, device, name)
-    return Run(writing.folder)
+    _write(writing.aside, work, base, best, device, asked.name)
 
 
 def _path(text: str | None) -> Path | None:
@@ -98,7 +133,7 @@ def fold_rows(index: Index, files: "pd.DataFrame", recipe: Recipe) -> np.ndarray
     return folds
 
 
-def _prepared(
+def prepared(
     examined: Examined,
     spec: BackboneSpec,
     recipe: Recipe,
@@ -107,11 +142,12 @@ def _prepared(
     watch: Stopwatch,
     *,
     weights: str,
+    plan: Plan | None = None,
 ) -> Work:
-    """Bank, split and plan of the images that can be read."""
+    """Bank, split and plan of the images that can be read; `plan` where one is in force."""
     # What the scan could decode the bank can too, unless memory or the file has changed since.
     bank = pooled_bank(extractor, examined.usable, watch)
-    say(f"bank: {len(bank.features) - len(bank.failed)} images, {bank.computed} of them new")
+    say(f"bank: {len(bank) - len(bank.failed)} images, {bank.computed} of them new")
     readable = examined.usable.without(bank.failed)
     check_classes(readable)
     settled = settle(readable, recipe)
@@ -119,7 +155,7 @@ def _prepared(
         found = audit(examined).findings
     index, notes = settled.index, [*settled.notes, *_conflicts(found)]
     _tell(index, notes)
-    plan = make_plan(recipe, spec, index)
+    plan = plan or make_plan(recipe, spec, index)
     class_names = index.labels
     place = {path: row for row, path in enumerate(examined.usable.files["path"])}
     weight = plan.balance.weights
@@ -176,7 +212,7 @@ def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: D
         best.model.save(folder / "model.keras")
         runs.write_json(folder / "labels.json", work.class_names)
         (folder / "recipe.yaml").write_text(work.recipe.with_absolute_paths().to_yaml(), encoding="utf-8")
-        runs.write_json(folder / "plan.json", work.plan.as_dict())
+        runs.write_json(folder / "plan.json", work.plan.as_dict() | proofs(best))
         groups = ["group"] if (files["group"] != "").any() else []
         runs.write_csv(folder / "splits.csv", files[["path", "label", "split", *groups]])
         runs.write_csv(folder / "content.csv", files[["path", "sha256", "split"]])

@@ -44,6 +44,9 @@ class _Group(click.Group):
             return super().invoke(context)
         except TransferkitError as error:
             raise _Failure.of(error) from error
+        except KeyboardInterrupt as error:
+            # click would end with 1, as if the work had failed.
+            raise click.exceptions.Exit(130) from error
 
 
 EXAMPLE = "\b\nExample:\n  transferkit finetune photos/\n  transferkit predict runs/photos-1 new.jpg"
@@ -54,7 +57,8 @@ EXAMPLE = "\b\nExample:\n  transferkit finetune photos/\n  transferkit predict r
 def cli() -> None:
     """The best image classifier that a folder of photos allows.
 
-    Progress goes to stderr, results to stdout. Exit status: 0 done, 1 the work failed, 2 wrong usage.
+    Progress goes to stderr, results to stdout. Exit status: 0 done, 1 the work failed, 2 wrong usage,
+    130 stopped by Ctrl-C.
     """
 
 

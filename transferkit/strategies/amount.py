@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from transferkit.strategies.evidence import Evidence
 
-# Images per class from which the fine-tuned network beat the best linear classifier, found from learning
-# curves of both (`docs/decision.md`). What is like ImageNet needs more: the features are right already.
+# Images per class from which fine-tuning is expected to beat the best linear classifier: readings of first
+# looks with one seed (`docs/decision.md`). What is like ImageNet needs more: the features are right already.
 LOTS_FROM_PER_CLASS = {"similar": 100, "different": 50}
 # Of few classes it takes more of each: a step learns from all images, whatever they are called.
 LOTS_FROM_IMAGES = 500

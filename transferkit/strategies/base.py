@@ -249,7 +249,7 @@ def finetune_phase(
 
 
 # Highest rate of AdamW at the head. What is unlike ImageNet has further to go. Source of the order: Li 2020
-# (arXiv:2002.11770); the numbers are ours (`docs/decision.md`).
+# (arXiv:2002.11770); 1e-3 and the halving by stage are from first looks (`docs/decision.md`), 5e-4 assumed.
 RATE = {"similar": 5e-4, "different": 1e-3}
 # What the other optimizers need of that: those that do not divide by the gradient's size take more.
 OPTIMIZER_RATE = {"adamw": 1.0, "adam": 1.0, "rmsprop": 0.3, "sgd": 10.0, "adagrad": 10.0}

@@ -50,8 +50,8 @@ class Cell:
     def strategy(self) -> str:
         """What is done: the matrix, or both ways where it is not sure; val decides between them then.
 
-        Of little data only the last stages can learn much: thawing more of them was no better at 10 and
-        50 images per class, and took three times as long (`docs/decision.md`).
+        Of little data the last stages are thawed: in first looks all but the first were no better at 10 and
+        50 images per class, and took about twice as long (`docs/decision.md`).
         """
         if self.try_both:
             return "finetune-top"

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,16 +66,17 @@ def map_bank(
     rows = np.array([place[sha] for sha in shas])
     folder = extractor.cache / "maps"
     folder.mkdir(parents=True, exist_ok=True)
-    if size > min(limits.disk_gb * 1e9, shutil.disk_usage(folder).free / 2):
+    digest = hashlib.sha256("".join(shas[row] for row in unique).encode()).hexdigest()[:16]
+    target = folder / f"{extractor.key}-{freeze_depth}-{digest}.npy"
+    # What is there is taken, however full the disk is by now: a run that goes on must not train otherwise.
+    kept = _kept(target)
+    if kept is None and size > min(limits.disk_gb * 1e9, shutil.disk_usage(folder).free / 2):
         if size > limits.memory:
             say(f"bank: {size / 1e9:.1f} GB of activations are over the limit; computed anew each epoch")
             return None
         maps = np.empty((len(unique), *shape), dtype)
         _fill(maps, extractor, index, unique, freeze_depth, watch)
         return MapBank(maps, rows)
-    digest = hashlib.sha256("".join(shas[row] for row in unique).encode()).hexdigest()[:16]
-    target = folder / f"{extractor.key}-{freeze_depth}-{digest}.npy"
-    kept = _kept(target)
     if kept is None:
         _make_room(folder, size, limits.disk_gb)
         _write_maps(extractor, index, unique, target, freeze_depth, watch)
@@ -107,8 +109,15 @@ def _map_shape(extractor: Extractor, freeze_depth: int) -> tuple[tuple[int, ...]
     return (stage.size_px, stage.size_px, stage.channels), "float32"
 
 
+# Nobody computes one bank for longer: what is older was left by a process that was killed.
+STALE_SECONDS = 7 * 24 * 3600
+
+
 def _make_room(folder: Path, size: int, limit_gb: float) -> None:
     """Remove the maps unused for longest until the new ones fit into twice the limit."""
+    for left in folder.glob("*.writing"):
+        if time.time() - left.stat().st_mtime > STALE_SECONDS:
+            left.unlink(missing_ok=True)
     old = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)
     held = sum(path.stat().st_size for path in old)
     while old and held + size > 2e9 * limit_gb:

@@ -1,76 +1,25 @@
-"""Gradient phases: one cut, one schedule, the best weights kept."""
+"""Gradient phases: steps by a schedule, the best weights kept, each whole epoch a place to go on from."""
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
-import numpy as np
-
-from transferkit.data.balance import balanced_order, class_counts, class_weights, sample_weights
-from transferkit.data.loader import Source, epoch_batches, epoch_order
-from transferkit.evaluation.multilabel import mean_average_precision
 from transferkit.progress import say, task
-from transferkit.strategies import Phase
-from transferkit.training.bank import predict
-from transferkit.training.device import is_out_of_memory, too_large
-from transferkit.training.linear import activate
+from transferkit.strategies import Phase, Tuning, schedules
+from transferkit.timing import Deadline
+from transferkit.training.epochs import carry_over, compiled, epoch_of, fit_epoch, inner, slots
+from transferkit.training.finder import find_rate
+from transferkit.training.interrupting import Interrupt, deferred
+from transferkit.training.job import Job, measure
 from transferkit.training.model import weights_of
+from transferkit.training.optimizers import averaged, variables_by_stage
+from transferkit.training.penalties import add_l2_sp, kernels_of, remove_l2_sp
+from transferkit.training.state import Progress, Snapshot, StateFile, restore, snapshot
+from transferkit.training.stopping import Standing, best_epoch, explosion, smoothed, waited
 
-# A loss this many times its first value counts as an explosion.
-EXPLOSION = 3.0
 RETRIES = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a gradient phase works on.
-
-    Attributes:
-        model: inputs of `source` to logits; made by `model.tail`.
-        source: inputs by row of the index.
-        labels: class numbers `(N,)`; or a matrix `(N, C)` of 0 and 1 where images may have several
-            classes: the loss is the binary cross-entropy then, a mean over the classes.
-        train: rows that train; `val`: rows that judge.
-        augment: see `data.loader`.
-        smoothing: weight of the past in the smoothed val loss.
-        jit: whether steps are compiled.
-        weights: of the classes `(C,)`. A step's loss is the sum of weight times loss over the number of
-            images, not over the sum of weights, so they need a mean of 1 over train.
-        sampler: an epoch draws all classes equally often instead; weights then judge val only.
-    """
-
-    model: Any
-    source: Source
-    labels: np.ndarray
-    train: np.ndarray
-    val: np.ndarray
-    batch_size: int
-    seed: int
-    augment: str
-    weight_decay: float
-    smoothing: float
-    jit: bool
-    weights: np.ndarray | None = None
-    sampler: bool = False
-
-    @property
-    def multilabel(self) -> bool:
-        """Whether an image may have several classes."""
-        return self.labels.ndim == 2
-
-
-@dataclass
-class Progress:
-    """Where a phase stands: what early stopping needs to know."""
-
-    best_weights: list[np.ndarray]
-    best: float
-    smoothed: float
-    best_epoch: int = 0
-    wait: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -81,210 +30,258 @@ class Trained:
         history: a row for each epoch.
         notes: sentences on what a reader should know.
         best_epoch: whose weights are left; 0 is the start.
+        interrupted: whether Ctrl-C ended it.
     """
 
     history: list[dict[str, Any]]
     notes: list[str]
     best_epoch: int
+    interrupted: bool = False
 
 
-def rate_at(phase: Phase, epoch: int) -> float:
-    """Learning rate of an epoch (from 0): three tenths of the peak in the first, then a half cosine.
+@dataclass
+class _Loop:
+    """A phase under way; `job`, `phase` and `progress` change as it goes."""
 
-    Source of the cosine: Loshchilov and Hutter 2017 (arXiv:1608.03983), without restarts.
-    """
-    if epoch == 0 and phase.epochs > 1:
-        return 0.3 * phase.learning_rate
-    done = max(0, epoch - 1) / max(1, phase.epochs - 1)
-    return phase.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    job: Job
+    phase: Phase
+    progress: Progress
+    start: Snapshot
+    stage_of: dict[str, str]
+    states: StateFile | None
+    interrupt: Interrupt
+    deadline: Deadline
+    thawed: tuple[str, ...] | None = None
+    began: float = field(default_factory=time.perf_counter)
 
+    @property
+    def model(self) -> Any:
+        return self.job.model
 
-def measure(job: Job, rows: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Probabilities, mean loss and top-1 (mAP where images may have several classes) of some rows.
-
-    Where classes are weighted or drawn equally often the loss is a weighted mean, so that early stopping
-    wants of val what training wants of train. Top-1 and mAP are never weighted.
-    """
-    parts = []
-    for start in range(0, len(rows), job.batch_size):
-        inputs = job.source.take(rows[start : start + job.batch_size])
-        parts.append(predict(job.model, inputs, job.batch_size).astype(np.float64))
-    logits, labels = np.concatenate(parts), job.labels[rows]
-    weights = _judging_weights(job, labels, logits.shape[1])
-    with np.errstate(invalid="ignore"):  # logits of an exploded model give a loss that is not finite
-        probabilities = activate(logits, "sigmoid" if job.multilabel else "softmax")
-        if job.multilabel:
-            each = np.mean(np.logaddexp(0, logits) - labels * logits, axis=1)
-            reached = mean_average_precision(probabilities, labels)
-        else:
-            log_sum = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1)
-            each = log_sum - logits[np.arange(len(labels)), labels]
-            reached = float(np.mean(logits.argmax(1) == labels))
-        return probabilities, float(np.average(each, weights=weights)), reached
+    @property
+    def losses(self) -> list[float]:
+        """Of val, smoothed, of the epochs of this attempt."""
+        return smoothed([row["val_loss"] for row in self.progress.rows], self.job.smoothing)
 
 
-def _judging_weights(job: Job, labels: np.ndarray, classes: int) -> np.ndarray | None:
-    """Weights of images with these labels; None where nothing is balanced."""
-    weights = job.weights
-    if weights is None and job.sampler:
-        weights = class_weights(class_counts(job.labels[job.train], classes))
-    return None if weights is None else sample_weights(labels, weights)
-
-
-def run_phase(job: Job, phase: Phase) -> Trained:
+def run_phase(
+    job: Job, phase: Phase, *, states: StateFile | None = None, deadline: Deadline | None = None
+) -> Trained:
     """Train; the model is left with its best weights.
 
-    Best is the lowest smoothed val loss, the start included. When the loss explodes the start
-    is restored and the rate cut to a third; if that does not help, the start is what is left.
+    Best is what `stopping.better` says, the start included. When the loss explodes the start is restored
+    and the rate cut to a third; if that does not help, the start is what is left. Ctrl-C ends the step,
+    and the best so far is left.
+
+    Args:
+        job: what to work on; its model holds the start, even if an earlier run has trained it further.
+        phase: how to train.
+        states: where each whole epoch is kept, and taken up again if it is there: a phase that was killed
+            goes on to the same history and weights as one that was not.
+        deadline: after each epoch, whether there is time for another.
     """
-    start = weights_of(job.model)
-    history: list[dict[str, Any]] = []
-    notes: list[str] = []
-    for attempt in range(1, RETRIES + 1):
-        progress, exploded = _run_epochs(job, phase)
-        if not exploded:
-            job.model.set_weights(progress.best_weights)
-            done = len(progress.history)
-            early = "stopped early after" if done < phase.epochs else "ended with"
-            notes.append(
-                f"{phase.name}: {early} epoch {done} of {phase.epochs}; best epoch {progress.best_epoch}"
-                f"{'' if progress.best_epoch else ', the start'}"
+    if phase.tuning is None:
+        names = tuple(stage.name for stage in job.stages[phase.freeze_depth :])
+        phase = replace(phase, tuning=Tuning(stages=names))
+    assert phase.tuning is not None
+    stage_of = variables_by_stage(job.network, tuple(job.stages), job.model)
+    start = Snapshot(snapshot(job.model).model, [])
+    add_l2_sp(job.model, phase.tuning.l2_sp, kernels_of(job.network))
+    try:
+        with deferred() as interrupt:
+            known = states.read() if states else None
+            progress = known[0] if known else _first(job, phase, stage_of)
+            loop = _Loop(job, phase, progress, start, stage_of, states, interrupt, deadline or Deadline())
+            loop.job = replace(job, batch_size=progress.batch_size)
+            loop.phase = replace(phase, learning_rate=progress.learning_rate)
+            if known and not progress.done:
+                _take_up(loop, known[1])
+            return _finished(loop)
+    finally:
+        remove_l2_sp(job.model)
+
+
+def _first(job: Job, phase: Phase, stage_of: dict[str, str]) -> Progress:
+    """The progress of a phase that has done nothing yet, but for finding its rate."""
+    _, loss, reached = measure(job, job.val)
+    progress = Progress(learning_rate=phase.learning_rate, batch_size=job.batch_size, start=(reached, loss))
+    assert phase.tuning is not None
+    if not phase.tuning.find_rate:
+        return progress
+    compiled(job, phase, phase.tuning.stages, stage_of=stage_of, joined={})
+    found = find_rate(job.model, epoch_of(job, 0)).suggestion
+    if found is None:
+        told = f"the range test saw no rate at which the loss falls; {phase.learning_rate:.2g} is taken"
+    else:
+        progress.learning_rate = found
+        told = f"the range test suggests the rate {found:.2g}"
+    _note(progress, f"{phase.name}: {told}")
+    return progress
+
+
+def _note(progress: Progress, text: str) -> None:
+    progress.notes.append(text)
+    say(text)
+
+
+def _take_up(loop: _Loop, kept: Snapshot) -> None:
+    """Put model, optimizer and seeds where they were after the last whole epoch."""
+    done = len(loop.progress.rows)
+    loop.thawed = schedules.thawed(loop.phase, done - 1)
+    compiled(loop.job, loop.phase, loop.thawed, stage_of=loop.stage_of, joined=loop.progress.joined)
+    restore(loop.model, kept, str(loop.states.path) if loop.states else "")
+    say(f"{loop.phase.name}: going on after epoch {done} of {loop.phase.epochs}")
+
+
+def _finished(loop: _Loop) -> Trained:
+    """Train until nothing is left to do, and leave the best weights."""
+    progress, name = loop.progress, loop.phase.name
+    while not progress.done:
+        ended = _attempt(loop)
+        if ended == "interrupted":
+            _set_best(loop)
+            kept = f"epoch {progress.best_epoch}" if progress.best_epoch else "the start"
+            told = (
+                f"{name}: interrupted after epoch {len(progress.rows)} of {loop.phase.epochs}; kept is {kept}"
             )
-            say(notes[-1])
-            return Trained(history + progress.history, notes, progress.best_epoch)
-        job.model.set_weights(start)
-        history += [row | {"phase": f"{phase.name} (exploded)"} for row in progress.history]
-        slower = replace(phase, learning_rate=phase.learning_rate / 3)
-        then = f"rate cut to {slower.learning_rate:.2g}" if attempt < RETRIES else "this phase was given up"
-        notes.append(f"{phase.name}: {exploded} at rate {phase.learning_rate:.2g}; start restored, {then}")
-        say(notes[-1])
-        phase = slower
-    return Trained(history, notes, 0)
+            say(told)
+            history = [*progress.earlier, *progress.rows]
+            return Trained(history, [*progress.notes, told], progress.best_epoch, interrupted=True)
+        if ended:
+            _after_explosion(loop, ended)
+        else:
+            progress.done = True
+    if loop.states:
+        loop.states.write(progress, Snapshot([], []))
+    _set_best(loop)
+    return Trained([*progress.earlier, *progress.rows], progress.notes, progress.best_epoch)
 
 
-def _run_epochs(job: Job, phase: Phase) -> tuple[Progress, str]:
-    """Where the phase stands at its end, and what exploded, if something did."""
-    found, first_loss, _ = measure(job, job.val)
-    chance = math.log(2 if job.multilabel else found.shape[1])
-    progress = Progress(weights_of(job.model), best=first_loss, smoothed=first_loss)
-    _compile(job, phase)
-    steps = math.ceil(len(job.train) / job.batch_size)
-    with task(phase.name, phase.epochs * steps, "steps") as bar:
-        for epoch in range(phase.epochs):
-            started = time.perf_counter()
-            job, logs = _fit_epoch(job, phase, epoch, bar)
-            _, val_loss, reached = measure(job, job.val)
-            row = {"phase": phase.name, "epoch": epoch + 1, "loss": logs["loss"], "val_loss": val_loss}
-            # Top-1 does not exist where an image may have several classes.
-            row |= {"top1": logs.get("top1"), "val_top1": None if job.multilabel else reached}
-            row |= {"val_map": reached} if job.multilabel else {}
-            row |= {
-                "learning_rate": rate_at(phase, epoch),
-                "seconds": time.perf_counter() - started,
-            }
-            progress.history.append(row)
-            name = "mAP" if job.multilabel else "top-1"
-            bar.note(
-                f"epoch {epoch + 1} loss {logs['loss']:.3f} val loss {val_loss:.3f} val {name} {reached:.3f}"
+def _set_best(loop: _Loop) -> None:
+    restore(loop.model, loop.start)
+    if loop.progress.best is not None:
+        loop.model.set_weights(loop.progress.best)
+
+
+def _after_explosion(loop: _Loop, what: str) -> None:
+    """Restore the start; the next attempt has a third of the rate, unless this was the last."""
+    progress, name, rate = loop.progress, loop.phase.name, loop.phase.learning_rate
+    progress.earlier += [row | {"phase": f"{name} (exploded)"} for row in progress.rows]
+    progress.rows, progress.best, progress.best_epoch, progress.joined = [], None, 0, {}
+    progress.done = progress.attempt == RETRIES
+    progress.attempt += 1
+    progress.learning_rate = rate / 3
+    then = "this phase was given up" if progress.done else f"rate cut to {progress.learning_rate:.2g}"
+    _note(progress, f"{name}: {what} at rate {rate:.2g}; start restored, {then}")
+    restore(loop.model, loop.start)
+    loop.phase = replace(loop.phase, learning_rate=progress.learning_rate)
+    loop.thawed = None
+
+
+def _attempt(loop: _Loop) -> str:
+    """Epochs until the phase ends: "", or `interrupted`, or what exploded."""
+    progress, phase = loop.progress, loop.phase
+    with task(phase.name, phase.epochs * loop.job.steps, "steps") as bar:
+        bar.advance(len(progress.rows) * loop.job.steps)
+        while not (reason := _ended(loop)):
+            if loop.interrupt.asked:
+                return "interrupted"
+            loop.began = time.perf_counter()
+            _thaw(loop)
+            epoch = fit_epoch(
+                loop.job, len(progress.rows), rate=_rates(loop), bar=bar, interrupt=loop.interrupt
             )
-            if exploded := _explosion(row, first_loss, chance):
-                return progress, exploded
-            if _should_stop(job, phase, progress, val_loss):
-                break
-    return progress, ""
-
-
-def _compile(job: Job, phase: Phase) -> None:
-    """The one place that compiles: Keras ignores a change of `trainable` until then."""
-    import keras
-
-    losses = keras.losses
-    loss = losses.BinaryCrossentropy if job.multilabel else losses.SparseCategoricalCrossentropy
-    job.model.compile(
-        optimizer=keras.optimizers.AdamW(phase.learning_rate, weight_decay=job.weight_decay),
-        # Keras 3.15 divides the weighted sum by the images of the batch (`losses.loss.reduce_values`).
-        loss=loss(from_logits=True),
-        metrics=[] if job.multilabel else [keras.metrics.SparseCategoricalAccuracy(name="top1")],
-        jit_compile=job.jit,
-    )
-
-
-def _fit_epoch(job: Job, phase: Phase, epoch: int, bar: Any) -> tuple[Job, dict[str, float]]:
-    """One epoch of `fit`. When memory runs out the epoch begins again with half the batch."""
-    import keras
-
-    before = weights_of(job.model)
-    while True:
-        job.model.optimizer.learning_rate = rate_at(phase, epoch)
-        tick = keras.callbacks.LambdaCallback(on_train_batch_end=partial(_after_batch, job.model, bar))
-        try:
-            batches = _batches(job, epoch)
-            fitted = job.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[tick])
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if job.batch_size == 1:
-                raise too_large() from error
-            job = _with_half_batch(job, phase, before)
-            continue
-        return job, {name: float(values[-1]) for name, values in fitted.history.items()}
-
-
-def _after_batch(model: Any, bar: Any, batch: int, logs: dict[str, Any]) -> None:
-    """Count a step; a loss that is not finite ends the epoch here."""
-    bar.advance()
-    if not math.isfinite(float(logs["loss"])):
-        model.stop_training = True
-
-
-def _batches(job: Job, epoch: int) -> Any:
-    rows, labels, seed = job.train, job.labels, job.seed
-    return epoch_batches(
-        job.source,
-        labels,
-        balanced_order(rows, labels, seed, epoch) if job.sampler else epoch_order(rows, seed, epoch),
-        batch_size=job.batch_size,
-        augment=job.augment,
-        seed=seed,
-        epoch=epoch,
-        # What is drawn equally often and weighted too would be balanced twice.
-        weights=None if job.sampler else job.weights,
-    )
-
-
-def _with_half_batch(job: Job, phase: Phase, before: list[np.ndarray]) -> Job:
-    job = replace(job, batch_size=job.batch_size // 2)
-    say(f"{phase.name}: out of memory; going on with batches of {job.batch_size}")
-    job.model.set_weights(before)
-    # A new optimizer: the old one's slots may be what did not fit.
-    _compile(job, phase)
-    return job
-
-
-def _explosion(row: dict[str, Any], first_loss: float, chance: float) -> str:
-    """How a loss has left the range that training can come back from, or "".
-
-    That is: not finite, or over three times its first value and worse than guessing. A linear
-    classifier may start so near zero that three times its loss is still a good one.
-    """
-    limit = max(EXPLOSION * first_loss, chance)
-    for name in ("loss", "val_loss"):
-        if not math.isfinite(row[name]):
-            return f"{name} is not finite in epoch {row['epoch']}"
-        if row[name] > limit:
-            return (
-                f"{name} {row[name]:.3g} in epoch {row['epoch']} is over {EXPLOSION:g} times the "
-                f"start's {first_loss:.3g} and worse than guessing"
-            )
+            loop.job = epoch.job
+            progress.batch_size = epoch.job.batch_size
+            if not epoch.whole and math.isfinite(epoch.logs["loss"]):
+                return "interrupted"
+            if exploded := _judge(loop, epoch.logs, bar):
+                return exploded
+            if loop.states:
+                loop.states.write(progress, snapshot(loop.model))
+    best = f"best epoch {progress.best_epoch}{'' if progress.best_epoch else ', the start'}"
+    _note(progress, f"{phase.name}: {reason} epoch {len(progress.rows)} of {phase.epochs}; {best}")
     return ""
 
 
-def _should_stop(job: Job, phase: Phase, progress: Progress, val_loss: float) -> bool:
-    progress.smoothed = job.smoothing * progress.smoothed + (1 - job.smoothing) * val_loss
-    if progress.smoothed < progress.best:
-        progress.best, progress.wait = progress.smoothed, 0
-        progress.best_epoch = len(progress.history)
-        progress.best_weights = weights_of(job.model)
-        return False
-    progress.wait += 1
-    return progress.wait >= phase.patience
+def _ended(loop: _Loop) -> str:
+    """Why no epoch follows, or ""."""
+    done = len(loop.progress.rows)
+    if done >= loop.phase.epochs:
+        return "ended with"
+    if waited(loop.losses, since=_last_thaw(loop.phase, done)) >= loop.phase.patience:
+        return "stopped early after"
+    if done and loop.deadline.left() < loop.progress.rows[-1]["seconds"]:
+        return "out of time after"
+    return ""
+
+
+def _last_thaw(phase: Phase, epochs: int) -> int:
+    """Epochs before the last that let more stages train: what joins gets its own time to do good."""
+    sets = [schedules.thawed(phase, epoch) for epoch in range(epochs + 1)]
+    return max((n for n in range(1, epochs + 1) if sets[n] != sets[n - 1]), default=0)
+
+
+def _thaw(loop: _Loop) -> None:
+    """Compile where the stages that train are others than in the epoch before."""
+    thawed = schedules.thawed(loop.phase, len(loop.progress.rows))
+    if thawed == loop.thawed:
+        return
+    if loop.thawed is None:
+        compiled(loop.job, loop.phase, thawed, stage_of=loop.stage_of, joined={})
+    else:
+        kept = slots(loop.model.optimizer)
+        old = {variable.path for variable in loop.model.trainable_variables}
+        done = int(inner(loop.model.optimizer).iterations)
+        compiled(loop.job, loop.phase, thawed, stage_of=loop.stage_of, joined=loop.progress.joined)
+        new = {variable.path for variable in loop.model.trainable_variables} - old
+        loop.progress.joined |= dict.fromkeys(sorted(new), done)
+        inner(loop.model.optimizer).joined = dict(loop.progress.joined)
+        carry_over(loop.model, kept)
+    loop.thawed = thawed
+
+
+def _rates(loop: _Loop) -> Callable[[Job, int], float]:
+    """The learning rate of each step of the next epoch, by the batch size in force."""
+    epoch, cuts = len(loop.progress.rows), _cuts(loop)
+
+    def rate(job: Job, step: int) -> float:
+        return schedules.rate(loop.phase, step=epoch * job.steps + step, steps_per_epoch=job.steps, cuts=cuts)
+
+    return rate
+
+
+def _cuts(loop: _Loop) -> int:
+    losses = [row["val_loss"] for row in loop.progress.rows]
+    return schedules.plateau_cut(losses, smoothing=loop.job.smoothing) if losses else 0
+
+
+def _judge(loop: _Loop, logs: dict[str, float], bar: Any) -> str:
+    """Add an epoch's row, keep its weights if they are the best; what exploded, or ""."""
+    progress, job, number = loop.progress, loop.job, len(loop.progress.rows) + 1
+    rate = _rates(loop)
+    with averaged(loop.model):
+        _, val_loss, reached = measure(job, job.val)
+        row = {"phase": loop.phase.name, "epoch": number, "loss": logs["loss"], "val_loss": val_loss}
+        # Top-1 does not exist where an image may have several classes.
+        row |= {"top1": logs.get("top1"), "val_top1": None if job.multilabel else reached}
+        row |= {"val_map": reached} if job.multilabel else {}
+        row |= {"learning_rate": max(rate(job, step) for step in range(job.steps))}
+        progress.rows.append(row | {"seconds": time.perf_counter() - loop.began})
+        measured = "mAP" if job.multilabel else "top-1"
+        bar.note(
+            f"epoch {number} loss {logs['loss']:.3f} val loss {val_loss:.3f} val {measured} {reached:.3f}"
+        )
+        if exploded := explosion(row, progress.start[1], math.log(2 if job.multilabel else job.classes)):
+            return exploded
+        progress.best_epoch = _best(loop)
+        if progress.best_epoch == number:
+            progress.best = weights_of(loop.model)
+    return ""
+
+
+def _best(loop: _Loop) -> int:
+    key = "val_map" if loop.job.multilabel else "val_top1"
+    reached = [row[key] for row in loop.progress.rows]
+    epochs = [Standing(*pair) for pair in zip(reached, loop.losses, strict=True)]
+    return best_epoch(Standing(*loop.progress.start), epochs, ranked=loop.job.multilabel)

@@ -1,0 +1,113 @@
+"""Every strategy and `auto` on many data sets, amounts, backbones and seeds: test top-1 of each run.
+
+    python benchmarks/decision/study.py RESULTS.jsonl --weights-dir DIR --backbone mobilenet_0.25:128 \
+        --set flowers=FOLDER:20,100 --set satellite=FOLDER:10,50 --seed 0 1 2 [--strategy linear auto]
+
+A set is a folder of class folders and the numbers of images per class that the tool is given: it draws
+val from them itself. Up to `--test` images of each class are kept apart for the test, the same for all
+amounts of a seed. A line is appended for each run; runs that stand in RESULTS already are skipped, so a
+study that was stopped goes on. `summary.py` reads the lines.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+STRATEGIES = ("linear", "multistage", "finetune-top", "finetune-deep", "full", "auto")
+KEY = ("set", "backbone", "image_size", "per_class", "seed", "strategy")
+
+
+def table(folder: Path, per_class: int, test: int, seed: int) -> Any:
+    """The manifest of a subset: `per_class` images to learn from, up to `test` of the rest to judge."""
+    import pandas as pd
+
+    random = np.random.default_rng(seed)
+    rows = []
+    for label in sorted(path for path in folder.iterdir() if path.is_dir()):
+        files = random.permutation(sorted(str(path.resolve()) for path in label.rglob("*") if path.is_file()))
+        held = min(test, len(files) // 2)
+        rows += [(path, label.name, "test") for path in files[:held]]
+        rows += [(path, label.name, "train") for path in files[held : held + per_class]]
+    return pd.DataFrame(rows, columns=["path", "label", "split"])
+
+
+def one_run(images: Any, recipe: dict[str, Any]) -> dict[str, Any]:
+    """Scores of one run, and what was decided in it."""
+    import keras
+
+    from transferkit.api import finetune
+    from transferkit.recipe import Recipe
+
+    keras.backend.clear_session()
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as out:
+        run = finetune(images, Recipe.from_mapping(recipe), out=Path(out) / "run")
+        metrics, plan = run.metrics, run.plan
+        seconds = run.environment["seconds"]
+    return {
+        "chosen": plan["strategy"],
+        "quadrant": plan["quadrant"],
+        "kept": metrics["kept"],
+        "val": metrics["splits"]["val"]["top1"],
+        "test": metrics["splits"]["test"]["top1"],
+        "test_images": metrics["splits"]["test"]["n"],
+        "seconds": round(time.perf_counter() - started, 2),
+        "parts": {name: round(value, 2) for name, value in seconds.items()},
+        "evidence": plan["evidence"],
+    }
+
+
+def cases(asked: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Path]]:
+    """What is to be run, in an order that finishes a seed of everything before the next begins."""
+    for seed in asked.seed:
+        for backbone in asked.backbone:
+            name, _, size = backbone.partition(":")
+            for given in asked.set:
+                title, _, rest = given.partition("=")
+                folder, _, amounts = rest.rpartition(":")
+                for per_class in map(int, amounts.split(",")):
+                    for strategy in asked.strategy:
+                        values = (title, name, int(size or 224), per_class, seed, strategy)
+                        yield dict(zip(KEY, values, strict=True)), Path(folder)
+
+
+def done(results: Path) -> set[tuple[Any, ...]]:
+    """The keys of the runs that stand in a file of results."""
+    if not results.exists():
+        return set()
+    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    return {tuple(line[key] for key in KEY) for line in lines}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--weights-dir", required=True)
+    parser.add_argument("--backbone", nargs="+", required=True, metavar="NAME:SIZE")
+    parser.add_argument("--set", action="append", required=True, metavar="NAME=FOLDER:AMOUNTS")
+    parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--strategy", nargs="+", default=STRATEGIES)
+    parser.add_argument("--test", type=int, default=60, help="images of a class, at most")
+    asked = parser.parse_args()
+    finished = done(asked.results)
+    for case, folder in cases(asked):
+        if tuple(case.values()) in finished:
+            continue
+        images = table(folder, case["per_class"], asked.test, case["seed"])
+        recipe = {key: case[key] for key in ("backbone", "image_size", "seed", "strategy")}
+        found = one_run(images, recipe | {"weights_dir": asked.weights_dir})
+        with asked.results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(case | found) + "\n")
+        print(*case.values(), found["chosen"], found["kept"], f"{found['test']:.3f}", found["seconds"])
+
+
+if __name__ == "__main__":
+    main()

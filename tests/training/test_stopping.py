@@ -1,0 +1,77 @@
+import math
+
+import pytest
+
+from transferkit.training.stopping import Standing, best_epoch, explosion, smoothed, waited
+
+START = Standing(0.7, 0.9)
+
+
+def kept(*epochs: tuple[float, float], ranked: bool = False) -> int:
+    return best_epoch(START, [Standing(*one) for one in epochs], ranked=ranked)
+
+
+def test_a_smoothed_loss_begins_at_the_first():
+    # 0.5 * 2 + 0.5 * 1 = 1.5, then 0.5 * 1.5 + 0.5 * 1 = 1.25.
+    assert smoothed([2.0, 1.0, 1.0], 0.5) == [2.0, 1.5, 1.25]
+    assert smoothed([2.0, 1.0], 0.0) == [2.0, 1.0]
+
+
+def test_of_the_epochs_that_beat_the_start_the_lowest_loss_is_kept():
+    assert kept((0.72, 0.8), (0.76, 0.85), (0.72, 0.7), (0.8, 0.75)) == 3
+
+
+def test_an_epoch_that_would_lose_to_the_start_is_not_kept_for_its_loss():
+    assert kept((0.69, 0.1), (0.72, 0.8)) == 2
+
+
+def test_an_epoch_that_beats_the_start_is_kept_though_its_loss_is_higher():
+    # Fine-tuned networks are surer of themselves, right or wrong.
+    assert kept((0.78, 1.4), (0.8, 1.3), (0.82, 1.5)) == 2
+
+
+def test_equal_top1_is_decided_by_the_loss():
+    assert kept((0.7, 0.95)) == 0
+    assert kept((0.7, 0.85)) == 1
+
+
+def test_map_decides_before_the_loss():
+    assert kept((0.78, 1.4), (0.8, 1.5), (0.8, 1.45), (0.79, 0.5), ranked=True) == 3
+
+
+@pytest.mark.parametrize("bad", [(math.nan, 0.1), (0.7, math.nan)])
+def test_what_is_no_number_is_never_kept(bad: tuple[float, float]):
+    assert kept(bad) == 0
+
+
+@pytest.mark.parametrize(
+    ("losses", "since", "expected"),
+    [
+        ([], 0, 0),
+        ([3.0, 2.0, 1.0], 0, 0),
+        ([3.0, 1.0, 2.0, 2.0], 0, 2),
+        ([1.0, 2.0, 2.0], 2, 1),
+        ([1.0, 1.0], 0, 1),
+    ],
+)
+def test_epochs_are_waited_since_the_lowest_loss_or_the_last_thaw(
+    losses: list[float], since: int, expected: int
+):
+    assert waited(losses, since) == expected
+
+
+@pytest.mark.parametrize(
+    ("loss", "val_loss", "first", "chance", "words"),
+    [
+        (math.nan, 1.0, 1.0, 0.7, "loss is not finite in epoch 3"),
+        (1.0, math.inf, 1.0, 0.7, "val_loss is not finite"),
+        (3.1, 1.0, 1.0, 0.7, "loss 3.1 in epoch 3 is over 3 times the start's 1 and worse than guessing"),
+        (3.0, 3.0, 1.0, 0.7, ""),
+        (0.6, 0.69, 0.01, 0.693, ""),
+    ],
+)
+def test_an_explosion_is_over_three_times_the_start_and_worse_than_guessing(
+    loss: float, val_loss: float, first: float, chance: float, words: str
+):
+    found = explosion({"epoch": 3, "loss": loss, "val_loss": val_loss}, first, chance)
+    assert words in found and bool(words) == bool(found)

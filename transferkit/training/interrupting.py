@@ -1,0 +1,40 @@
+"""Ctrl-C in the middle of training: the first one is heeded at the end of the step, the second at once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass
+class Interrupt:
+    """Whether Ctrl-C was pressed."""
+
+    asked: bool = False
+
+
+@contextmanager
+def deferred() -> Iterator[Interrupt]:
+    """Heed the first SIGINT by setting `asked`; the second raises KeyboardInterrupt as ever.
+
+    Outside the main thread, where Python allows no handlers, and where SIGINT is ignored or somebody
+    else's already, everything stays as it is.
+    """
+    interrupt = Interrupt()
+    usual = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) != usual:
+        yield interrupt
+        return
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, usual)
+        # Nothing is said here: the handler may come in the middle of another print.
+        interrupt.asked = True
+
+    signal.signal(signal.SIGINT, heed)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, usual)
