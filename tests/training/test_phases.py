@@ -437,7 +437,6 @@ def unbroken() -> dict[str, tuple[Any, list[np.ndarray]]]:
 
 EXPLODES = replace(EVERYTHING, learning_rate=30.0, epochs=2)
 DEATHS = [
-    ("everything", phases, "measure", 3, False),  # val of the second epoch
     ("everything", os, "replace", 3, True),  # right after the third
     ("explodes", phases, "compiled", 2, False),  # between two attempts
 ]
