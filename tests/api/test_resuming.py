@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import draw_classes
+from tests.dying import Killed, die_at
 from tests.toy_cli import know_little
 from transferkit import progress
 from transferkit.api import finetune, finetuning, resume, tuned_candidates, unfinished
@@ -30,10 +31,6 @@ ASKED = Recipe.from_mapping(
 )  # fmt: skip
 
 
-class Killed(BaseException):
-    """As if the process ended here: nothing catches it and nothing tidies up."""
-
-
 @pytest.fixture(autouse=True)
 def clueless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transferkit.api.linear_candidates.fit_linear", know_little)
@@ -47,19 +44,8 @@ def photos(tmp_path: Path) -> Path:
 @contextmanager
 def dying(target: Any, name: str, call: int = 1, after: bool = False) -> Iterator[None]:
     """The process ends at a call of a function, or right after it."""
-    original, calls = getattr(target, name), []
-
-    def dies(*arguments: Any, **named: Any) -> Any:
-        calls.append(1)
-        if len(calls) == call and not after:
-            raise Killed
-        found = original(*arguments, **named)
-        if len(calls) == call:
-            raise Killed
-        return found
-
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(target, name, dies)
+        die_at(patch, target, name, call, after)
         patch.setattr(places, "_remove", lambda *_: None)
         patch.setattr(places, "_remove_empty", lambda *_: None)
         yield

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import toy_network
+from tests.dying import Killed, die_at
 from transferkit import progress
 from transferkit.backbones.graph import find_stages, stage_layers
 from transferkit.data.balance import balanced_order, sample_weights
@@ -394,10 +395,6 @@ EVERYTHING = replace(
 PLAIN = replace(PHASE, tuning=Tuning(stages=("stage2", "stage3"), optimizer="sgd"))
 
 
-class Killed(BaseException):
-    """As if the process ended here: nothing catches it."""
-
-
 def trained_alike(phase: Phase, states: StateFile | None = None) -> tuple[Any, list[np.ndarray]]:
     """A phase on the same start and images each time."""
     global RANDOM
@@ -409,21 +406,6 @@ def trained_alike(phase: Phase, states: StateFile | None = None) -> tuple[Any, l
 
 def without_seconds(history: list[dict[str, Any]]) -> str:
     return str([{key: value for key, value in row.items() if key != "seconds"} for row in history])
-
-
-def dies_at(monkeypatch: pytest.MonkeyPatch, target: Any, name: str, call: int, after: bool = False) -> None:
-    original, calls = getattr(target, name), []
-
-    def dying(*arguments: Any, **named: Any) -> Any:
-        calls.append(1)
-        if len(calls) == call and not after:
-            raise Killed
-        found = original(*arguments, **named)
-        if len(calls) == call:
-            raise Killed
-        return found
-
-    monkeypatch.setattr(target, name, dying)
 
 
 @pytest.fixture(scope="module")
@@ -450,7 +432,7 @@ def test_a_phase_that_dies_goes_on_to_the_same_history_and_weights(
     phase = {"everything": EVERYTHING, "explodes": EXPLODES}[what]
     states = StateFile(tmp_path / "state.npz", "digest")
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        dies_at(patch, target, name, call, after)
+        die_at(patch, target, name, call, after)
         trained_alike(phase, states)
     trained, weights = trained_alike(phase, states)
     expected, right = unbroken[what]

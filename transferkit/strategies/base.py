@@ -2,13 +2,44 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from transferkit.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class Steps:
+    """How steps are taken, as it is asked for and done.
+
+    Attributes:
+        optimizer: `adamw`, `adam`, `sgd`, `rmsprop` or `adagrad`.
+        schedule: `cosine` to 0, `plateau` (a tenth when val stops improving) or `constant`.
+        warmup_epochs: over which the rate grows from 0, may be a fraction.
+        thaw_epochs: gradual unfreezing: after so many epochs the next stage towards the input joins,
+            the head training alone at first; 0 thaws all at once.
+        weight_decay: decoupled, per step and times the rate of the variable.
+        l2_sp: weight of half the squared distance from the pretrained weights (Li 2018,
+            arXiv:1802.01483); 0 is none.
+        dropout: share of the head's inputs that are dropped in training.
+        label_smoothing: share of the target spread over all classes.
+        ema: decay of the moving average of weights that is judged and kept; 0 is none.
+        find_rate: whether the learning rate is found by a range test on train before the phase.
+    """
+
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
+    warmup_epochs: float = 1.0
+    thaw_epochs: int = 0
+    weight_decay: float = 1e-4
+    l2_sp: float = 0.0
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    find_rate: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(Steps):
     """What a strategy decides from.
 
     Attributes:
@@ -33,16 +64,6 @@ class Setting:
     freeze_depth: int | None = None
     rate_decay: float | None = None
     momentum: float | None = None
-    optimizer: str = "adamw"
-    schedule: str = "cosine"
-    warmup_epochs: float = 1.0
-    thaw_epochs: int = 0
-    weight_decay: float = 1e-4
-    l2_sp: float = 0.0
-    dropout: float = 0.0
-    label_smoothing: float = 0.0
-    ema: float = 0.0
-    find_rate: bool = False
     classifier: str = "auto"
     features: str = "auto"
     gradients: Mapping[str, float] = field(default_factory=dict)
@@ -75,42 +96,20 @@ class FeatureSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuning:
+class Tuning(Steps):
     """How a fine-tuning phase takes its steps.
 
     Attributes:
         stages: names of the stages that train, nearest the input first; without a gap.
         only: `all` of their weights, or `batchnorm`: scales and offsets alone.
         rates: of each of `stages`, as a share of the phase's learning rate; the head's share is 1.
-        optimizer: `adamw`, `adam`, `sgd`, `rmsprop` or `adagrad`.
         momentum: of `sgd` and `rmsprop`.
-        schedule: `cosine` to 0, `plateau` (a tenth when val stops improving) or `constant`.
-        warmup_epochs: over which the rate grows from 0, may be a fraction.
-        thaw_epochs: gradual unfreezing: after so many epochs the next stage towards the input joins,
-            the head training alone at first; 0 thaws all at once.
-        weight_decay: decoupled, per step and times the rate of the variable.
-        l2_sp: weight of half the squared distance from the pretrained weights (Li 2018,
-            arXiv:1802.01483); 0 is none.
-        dropout: share of the head's inputs that are dropped in training.
-        label_smoothing: share of the target spread over all classes.
-        ema: decay of the moving average of weights that is judged and kept; 0 is none.
-        find_rate: whether the learning rate is found by a range test on train before the phase.
     """
 
     stages: tuple[str, ...]
     only: str = "all"
     rates: tuple[float, ...] = ()
-    optimizer: str = "adamw"
     momentum: float = 0.9
-    schedule: str = "cosine"
-    warmup_epochs: float = 1.0
-    thaw_epochs: int = 0
-    weight_decay: float = 1e-4
-    l2_sp: float = 0.0
-    dropout: float = 0.0
-    label_smoothing: float = 0.0
-    ema: float = 0.0
-    find_rate: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,17 +270,8 @@ def _tuning(setting: Setting, stages: tuple[str, ...], only: str) -> Tuning:
         stages=stages,
         only=only,
         rates=tuple(round(decay**steps, 6) for steps in behind),
-        optimizer=setting.optimizer,
         momentum=_momentum(setting),
-        schedule=setting.schedule,
-        warmup_epochs=setting.warmup_epochs,
-        thaw_epochs=setting.thaw_epochs,
-        weight_decay=setting.weight_decay,
-        l2_sp=setting.l2_sp,
-        dropout=setting.dropout,
-        label_smoothing=setting.label_smoothing,
-        ema=setting.ema,
-        find_rate=setting.find_rate,
+        **{each.name: getattr(setting, each.name) for each in fields(Steps)},
     )
 
 
