@@ -104,7 +104,7 @@ def test_the_matrix_is_named_as_the_reason() -> None:
 def test_the_thawed_stages_are_named() -> None:
     assert len(SPEC.stages) == 5
     assert planned(LOTS).reasons[3] == (
-        "Fine-tuning thaws stage4, stage5 (freeze depth 3 of 5), starts from the linear classifier, "
+        "Fine-tuning thaws stage4, stage5 (freeze depth 3 of 5), starts from the best linear classifier, "
         "and is kept only if it is better on val."
     )
 

@@ -12,6 +12,7 @@ study that was stopped goes on. `summary.py` reads the lines.
 import argparse
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -39,8 +40,8 @@ def table(folder: Path, per_class: int, test: int, seed: int) -> Any:
     return pd.DataFrame(rows, columns=["path", "label", "split"])
 
 
-def one_run(images: Any, recipe: dict[str, Any]) -> dict[str, Any]:
-    """Scores of one run, and what was decided in it."""
+def one_run(images: Any, recipe: dict[str, Any], keep: Path | None) -> dict[str, Any]:
+    """Scores of one run, and what was decided in it; `keep` gets its predictions."""
     import keras
 
     from transferkit.api import finetune
@@ -52,11 +53,16 @@ def one_run(images: Any, recipe: dict[str, Any]) -> dict[str, Any]:
         run = finetune(images, Recipe.from_mapping(recipe), out=Path(out) / "run")
         metrics, plan = run.metrics, run.plan
         seconds = run.environment["seconds"]
+        if keep:
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(run.folder / "predictions.csv", keep)
     return {
         "chosen": plan["strategy"],
         "quadrant": plan["quadrant"],
         "kept": metrics["kept"],
         "val": metrics["splits"]["val"]["top1"],
+        "val_nll": metrics["splits"]["val"]["nll"],
+        "val_images": metrics["splits"]["val"]["n"],
         "test": metrics["splits"]["test"]["top1"],
         "test_images": metrics["splits"]["test"]["n"],
         "seconds": round(time.perf_counter() - started, 2),
@@ -95,6 +101,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", required=True, metavar="NAME=FOLDER:AMOUNTS")
     parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--strategy", nargs="+", default=STRATEGIES)
+    parser.add_argument("--keep", type=Path, help="folder for each run's predictions.csv")
     parser.add_argument("--test", type=int, default=60, help="images of a class, at most")
     asked = parser.parse_args()
     finished = done(asked.results)
@@ -103,7 +110,9 @@ def main() -> None:
             continue
         images = table(folder, case["per_class"], asked.test, case["seed"])
         recipe = {key: case[key] for key in ("backbone", "image_size", "seed", "strategy")}
-        found = one_run(images, recipe | {"weights_dir": asked.weights_dir})
+        named = "-".join(str(value) for value in case.values())
+        keep = asked.keep / f"{named}.csv" if asked.keep else None
+        found = one_run(images, recipe | {"weights_dir": asked.weights_dir}, keep)
         with asked.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(case | found) + "\n")
         print(*case.values(), found["chosen"], found["kept"], f"{found['test']:.3f}", found["seconds"])

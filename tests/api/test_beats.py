@@ -1,4 +1,4 @@
-"""Whose place a candidate takes."""
+"""What fine-tuning starts from, and whose place a candidate takes."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from transferkit.api.candidates import beats
+from transferkit.api.candidates import beats, starting_point
 from transferkit.api.work import Candidate
+from transferkit.strategies import FeatureSet, Phase
+from transferkit.training.choosing import TriedClassifier
 
 LABELS = np.zeros(20, dtype=int)
 
@@ -55,3 +57,34 @@ def test_where_the_plan_was_not_sure_chance_is_not_enough():
 def test_linear_kinds_and_several_labels_are_judged_by_val_alone():
     assert beats(work(try_both=True), candidate(16, linear=True), candidate(15)) == (True, [])
     assert beats(work(try_both=True, multilabel=True), candidate(16), candidate(15)) == (True, [])
+
+
+BEHIND = Phase(name="finetune", kind="finetune", features=("stage2", "stage3"), freeze_depth=2)
+
+
+def linear(name: str, *stages: str, nll: float | None, val: float = 0.5) -> Candidate:
+    seen = FeatureSet(stages=stages)
+    tried = (TriedClassifier(seen, "discriminant", None, None, 0.5, nll),) if nll is not None else None
+    fitted: Any = SimpleNamespace(features=seen)
+    return Candidate(name, {}, (val, -1.0), None, fitted, chosen={name: tried} if tried else {})
+
+
+def test_fine_tuning_starts_from_the_best_classifier_on_train():
+    plain = linear("linear", "stage3", nll=0.5, val=0.9)
+    several = linear("multistage", "stage2", "stage3", nll=0.4, val=0.7)
+    assert starting_point(BEHIND, [plain, several]) is several
+    assert (
+        starting_point(BEHIND, [plain, replace(several, chosen={"multistage": plain.chosen["linear"]})])
+        is plain
+    )
+
+
+def test_a_classifier_that_sees_what_stays_frozen_is_no_start():
+    plain, several = linear("linear", "stage3", nll=0.5), linear("multistage", "stage1", "stage3", nll=0.4)
+    assert starting_point(BEHIND, [plain, several]) is plain
+
+
+def test_where_nothing_was_cross_validated_val_chooses_the_start():
+    plain = linear("linear", "stage3", nll=None, val=0.6)
+    several = linear("multistage", "stage2", "stage3", nll=None, val=0.7)
+    assert starting_point(BEHIND, [plain, several]) is several

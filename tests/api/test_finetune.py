@@ -64,7 +64,7 @@ def test_the_folder_holds_what_its_contract_names(photos: Path, tmp_path: Path):
     assert list(history.columns) == [
         "phase", "epoch", "loss", "val_loss", "top1", "val_top1", "learning_rate", "seconds",
     ]  # fmt: skip
-    assert history["phase"].to_list() == ["linear", "finetune", "finetune"]
+    assert history["phase"].to_list() == ["linear", "multistage", "finetune", "finetune"]
     assert list(run.predictions.columns) == ["path", "label", "split", "pred", "p", "top5"]
     assert len(run.predictions) == (splits["split"] != "train").sum()
     assert run.labels == ["blue", "green", "red"]
@@ -131,7 +131,7 @@ def test_frozen_weights_stay_to_the_byte_and_thawed_ones_move(
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_phase_that_makes_it_worse_leaves_the_linear_classifier(
+def test_a_phase_that_makes_it_worse_leaves_what_it_started_from(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def worse(job: Job, phase: Phase, **_: Any) -> Trained:
@@ -143,8 +143,8 @@ def test_a_phase_that_makes_it_worse_leaves_the_linear_classifier(
     monkeypatch.setattr("transferkit.api.tuned_candidates.run_phase", worse)
     plain = {"classifier": "logistic", "features": "means"}
     run = finetune(photos, recipe(strategy="full", **plain), out=tmp_path / "run")
-    linear = finetune(photos, recipe(strategy="linear", **plain), out=tmp_path / "linear")
-    assert run.metrics["kept"] == "linear"
+    linear = finetune(photos, recipe(strategy="multistage", **plain), out=tmp_path / "linear")
+    assert run.metrics["kept"] == linear.metrics["kept"]
     assert run.metrics["splits"] == linear.metrics["splits"]
     assert "went wrong" in (run.folder / "report.md").read_text()
     frame, _ = predict(run, [photos / path for path in run.predictions["path"]])
@@ -264,7 +264,7 @@ def test_given_folders_are_respected_and_no_test_is_made(tmp_path: Path):
 @pytest.mark.usefixtures("toy")
 def test_augmentation_trains_on_images_instead_of_the_bank(photos: Path, tmp_path: Path, own_cache: Path):
     run = finetune(photos, recipe(strategy="finetune-top", augment="light"), out=tmp_path / "run")
-    assert len(pd.read_csv(run.folder / "history.csv")) == 3
+    assert len(pd.read_csv(run.folder / "history.csv")) == 4
     (kept,) = (own_cache / "maps").glob("*.npy")
     assert np.load(kept, mmap_mode="r").dtype == np.uint8
 

@@ -71,7 +71,7 @@ def probabilities(run: Run, manifest: Path, paths: list[str]) -> np.ndarray:
     [
         ("linear", ["linear"]),
         ("multistage", ["linear", "multistage"]),
-        ("finetune-top", ["linear", "finetune"]),
+        ("finetune-top", ["linear", "multistage", "finetune"]),
     ],
 )
 def test_images_of_several_classes_are_learned_and_never_worse_than_linear(
@@ -91,7 +91,7 @@ def test_images_of_several_classes_are_learned_and_never_worse_than_linear(
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_phase_that_ranks_worse_leaves_the_linear_classifier(
+def test_a_phase_that_ranks_worse_leaves_what_it_started_from(
     several: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def worse(job: Job, phase: Phase, **_: Any) -> Trained:
@@ -101,8 +101,8 @@ def test_a_phase_that_ranks_worse_leaves_the_linear_classifier(
 
     monkeypatch.setattr("transferkit.api.tuned_candidates.run_phase", worse)
     run = finetune(several, recipe(strategy="finetune-top"), out=tmp_path / "run")
-    assert run.metrics["kept"] == "linear"
-    assert run.metrics["splits"]["val"]["map"] == run.metrics["linear_map"]["val"]
+    assert run.metrics["kept"] in ("linear", "multistage")
+    assert run.metrics["splits"]["val"]["map"] >= run.metrics["linear_map"]["val"]
     frame, _ = predict(run, [several.parent / path for path in run.predictions["path"]])
     assert np.abs(frame["p"].to_numpy() - run.predictions["p"].to_numpy()).max() < 1e-4
 

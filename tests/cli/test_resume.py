@@ -37,7 +37,7 @@ def started(folder: Path, epochs: int, *words: str) -> subprocess.Popen[str]:
     """A process that has trained so many epochs more."""
     command = [sys.executable, "-m", "tests.toy_cli", "finetune", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    state = folder.with_name(f"{folder.name}.unfinished") / "state-2.npz"
+    state = folder.with_name(f"{folder.name}.unfinished") / "state-3.npz"
     seen = {state.stat().st_mtime_ns} if state.is_file() else set()
     wanted = len(seen) + epochs
     process = subprocess.Popen(

@@ -31,7 +31,7 @@ def tuned(depth: int, epochs: int = 12, **tuning: Any) -> Phase:
     return Phase(
         name="finetune",
         kind="finetune",
-        features=("stage3",),
+        features=tuple(stage.name for stage in STAGES[max(0, depth - 1) :]),
         freeze_depth=depth,
         epochs=epochs,
         patience=5,

@@ -81,7 +81,7 @@ def test_logistic_regression_on_means_is_the_plain_one(strategy: str) -> None:
     [
         ("linear", "means", [seeing(("stage3",), MEANS)]),
         ("linear", "grids", [seeing(("stage3",), GRIDS)]),
-        ("finetune-top", "grids", [seeing(("stage3",), GRIDS)]),
+        ("finetune-top", "grids", [seeing(("stage2", "stage3"), GRIDS)]),
         ("multistage", "means", [seeing(("stage1", "stage2", "stage3"), MEANS)]),
         (
             "multistage",
@@ -108,21 +108,37 @@ def test_multistage_refuses_a_single_stage() -> None:
         STRATEGIES["multistage"](setting(1))
 
 
-@pytest.mark.parametrize("strategy", TUNING)
-def test_fine_tuning_starts_from_the_linear_classifier(strategy: str) -> None:
-    first, second = STRATEGIES[strategy](setting(5))
-    assert first == last_stage(5, MEANS, DEVIATIONS)
+@pytest.mark.parametrize(("strategy", "seen"), [("finetune-top", 3), ("finetune-deep", 5), ("full", 5)])
+def test_fine_tuning_follows_the_linear_classifiers_that_it_can_start_from(strategy: str, seen: int) -> None:
+    first, second, third = STRATEGIES[strategy](setting(5))
+    assert first == last_stage(5, MEANS, DEVIATIONS, GRIDS)
+    reached = setting(5).stages[-seen:]  # with the activations at the cut
+    choices = seeing(reached[-1:], DEVIATIONS), seeing(reached, DEVIATIONS), seeing(reached[-3:], GRIDS)
+    assert second == linear_on(reached, "multistage", *choices, freeze_depth=5)
     # 1,600 images in 32s are 50 steps an epoch; 1,000 steps are 20 epochs
-    assert second == Phase(
+    assert third == Phase(
         name="finetune",
         kind="finetune",
-        features=("stage5",),
-        freeze_depth=second.freeze_depth,
+        features=reached,
+        freeze_depth=third.freeze_depth,
         epochs=20,
         patience=10,
         learning_rate=5e-4,
-        tuning=second.tuning,
+        tuning=third.tuning,
     )
+
+
+@pytest.mark.parametrize("strategy", ["finetune-top", "full", "surgical", "batchnorm"])
+def test_a_backbone_of_one_stage_is_fine_tuned_from_its_linear_classifier(strategy: str) -> None:
+    first, second = STRATEGIES[strategy](setting(1))
+    assert first == last_stage(1, MEANS, DEVIATIONS, GRIDS)
+    assert (second.kind, second.features) == ("finetune", ("stage1",))
+
+
+def test_a_stated_freeze_depth_bounds_what_the_start_may_see() -> None:
+    _, second, third = STRATEGIES["full"](setting(5, freeze_depth=4))
+    assert second.features == third.features == ("stage4", "stage5")
+    assert {stage for one in second.choices for stage in one.stages} == {"stage4", "stage5"}
 
 
 @pytest.mark.parametrize(

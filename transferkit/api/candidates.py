@@ -1,5 +1,6 @@
 """What a plan's phases produce: classifiers that compete on val."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,13 +25,19 @@ def run_phases(work: Work, states: StateFolder | None = None) -> tuple[Candidate
         states: where fine-tuning phases keep how far they have come, and go on from.
     """
     base = best = linear_candidate(work, work.plan.linear)
+    linear = [base]
     for number, phase in enumerate(work.plan.phases[1:], start=2):
         kept = best
-        start = models.weights_of(work.extractor.network)
-        new = _candidate(work, phase, base, number, states)
+        before = models.weights_of(work.extractor.network)
+        if phase.kind == "linear":
+            new = linear_candidate(work, phase)
+            linear.append(new)
+        else:
+            start = starting_point(phase, linear)
+            new = tuned_candidate(work, phase, start, states.of(number) if states else None)
         won, why = beats(work, new, kept)
         if not won:
-            work.extractor.network.set_weights(start)
+            work.extractor.network.set_weights(before)
         # What happened is told whoever is kept.
         best = replace(
             new if won else kept,
@@ -45,12 +52,28 @@ def run_phases(work: Work, states: StateFolder | None = None) -> tuple[Candidate
     return base, best
 
 
-def _candidate(
-    work: Work, phase: Phase, base: Candidate, number: int, states: StateFolder | None
-) -> Candidate:
-    if phase.kind == "linear":
-        return linear_candidate(work, phase)
-    return tuned_candidate(work, phase, base, states.of(number) if states else None)
+def starting_point(phase: Phase, linear: Sequence[Candidate]) -> Candidate:
+    """The linear classifier that a network is fine-tuned from.
+
+    It is the best on train, by cross-validation, of those that see no stage in front of the activations at
+    the cut; where nothing was cross-validated the best on val.
+
+    Args:
+        phase: what is fine-tuned; its `features` are the stages that may be seen.
+        linear: those there are; the first, on the last stage, always may be.
+    """
+
+    def order(one: Candidate) -> tuple[float, ...]:
+        tried = one.chosen.get(one.name)
+        return (0.0, tried[0].nll) if tried else (1.0, *(-value for value in one.score))
+
+    assert all(one.fitted is not None for one in linear)
+    allowed = [one for one in linear if set(_seen_by(one)) <= set(phase.features)]
+    return min(allowed or linear[:1], key=order)
+
+
+def _seen_by(one: Candidate) -> tuple[str, ...]:
+    return one.fitted.features.stages if one.fitted and one.fitted.features else ()
 
 
 def beats(work: Work, new: Candidate, best: Candidate) -> tuple[bool, list[str]]:

@@ -15,24 +15,26 @@ from transferkit.training.phases import run_phase
 from transferkit.training.state import StateFile
 
 
-def tuned_candidate(work: Work, phase: Phase, base: Candidate, states: StateFile | None = None) -> Candidate:
-    """The network that a phase fine-tunes from the linear classifier `base`.
+def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFile | None = None) -> Candidate:
+    """The network that a phase fine-tunes from a linear classifier.
 
     Args:
         work: what phases share.
         phase: how to train.
-        base: the start.
+        start: the classifier; it may see what `phase.features` names.
         states: where the phase keeps how far it has come.
 
     Raises:
         TrainingError: see `run_phase`; or something frozen moved, which is a bug of ours.
     """
-    assert base.fitted is not None
+    assert start.fitted is not None
+    told = f"{phase.name}: starts from the {start.name} classifier, val {start.score[0]:.1%}"
+    say(told)
     source = _source(work, phase)
     depth = 0 if isinstance(source, ImageSource) else phase.freeze_depth
     network, all_stages = work.extractor.network, work.extractor.stages
     with work.watch.part("phases"):
-        model = models.classifier(network, all_stages, base.fitted, len(work.class_names))
+        model = models.classifier(network, all_stages, start.fitted, len(work.class_names))
         models.set_freeze_depth(network, all_stages, phase.freeze_depth)
         head = model.get_layer("logits")
         dropout = phase.tuning.dropout if phase.tuning else 0.0
@@ -46,14 +48,14 @@ def tuned_candidate(work: Work, phase: Phase, base: Candidate, states: StateFile
         found = {s: measure(job, rows)[0] for s, rows in evaluated_splits(work)}
     top1, loss = scores(work, found["val"], work.rows["val"])
     # Weights that are the start's again are the linear classifier, whatever rounding says of them.
-    reached = (top1, -loss) if trained.best_epoch else base.score
+    reached = (top1, -loss) if trained.best_epoch else start.score
     return Candidate(
         "fine-tuned",
         found,
         reached,
         model,
         history=trained.history,
-        notes=trained.notes,
+        notes=[told, *trained.notes],
         proof=tuple({"phase": phase.name} | row for row in proved),
         interrupted=trained.interrupted,
     )

@@ -83,7 +83,7 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
     )
     strategy, why = _strategy(recipe, spec, cell)
     setting = _setting(recipe, spec, cell, len(counts), evidence)
-    phases = _phases(recipe, strategy, setting)
+    phases = STRATEGIES[strategy](setting)
     _check(recipe, strategy, phases)
     image_size = int(_number(recipe.image_size) or spec.image_size)
     resize, resize_why, long_share = decide_resize(recipe, train)
@@ -121,17 +121,6 @@ def _measured(cell: matrix.Cell, evidence: Evidence | None) -> dict[str, Any]:
     if cell.similar:
         axes["similarity"] = asdict(cell.similar)
     return axes | ({"measured": evidence.as_dict()} if evidence else {})
-
-
-def _phases(recipe: Recipe, strategy: str, setting: Setting) -> tuple[Phase, ...]:
-    """What a strategy does; chosen by the matrix, fine-tuning also has the multistage classifier to beat.
-
-    That is nearly free once the bank is there.
-    """
-    phases = STRATEGIES[strategy](setting)
-    if recipe.strategy == AUTO and len(setting.stages) > 1 and phases[-1].kind == "finetune":
-        return (*phases[:-1], STRATEGIES["multistage"](setting)[-1], phases[-1])
-    return phases
 
 
 def _check(recipe: Recipe, strategy: str, phases: tuple[Phase, ...]) -> None:
@@ -197,7 +186,7 @@ def _phase_reasons(phases: tuple[Phase, ...], setting: Setting) -> tuple[str, ..
     thawed = setting.stages[phase.freeze_depth :]
     return (
         f"Fine-tuning thaws {', '.join(thawed)} (freeze depth {phase.freeze_depth} of "
-        f"{len(setting.stages)}), starts from the linear classifier, and is kept only if it is "
+        f"{len(setting.stages)}), starts from the best linear classifier, and is kept only if it is "
         "better on val.",
     )
 

@@ -119,7 +119,8 @@ class Phase:
     Attributes:
         name: in `history.csv`.
         kind: `linear` (fitted on the bank) or `finetune` (gradient steps).
-        features: stages whose pooled features the classifier sees.
+        features: stages whose pooled features the classifier sees; those that it may see where it is
+            fine-tuned: from the cut on.
         freeze_depth: stages, counted from the input, before the first that trains.
         epochs: at most; 0 for `linear`.
         patience: epochs without a better smoothed val loss before stopping.
@@ -157,10 +158,7 @@ SHARES = (0.1, 0.25, 0.5, 1.0)
 
 
 def linear_phase(
-    setting: Setting,
-    features: tuple[str, ...],
-    name: str = "linear",
-    choices: tuple[FeatureSet, ...] = (),
+    setting: Setting, features: tuple[str, ...], name: str, choices: tuple[FeatureSet, ...]
 ) -> Phase:
     """A linear classifier on some stages: nothing of the backbone trains.
 
@@ -168,16 +166,14 @@ def linear_phase(
         setting: its `classifier` and `features` restrict what is tried.
         features: the stages, where nothing is left to choose.
         name: of the phase.
-        choices: feature sets to choose from; without them means, and means with deviations, of `features`,
-            which fine-tuning can start from.
+        choices: feature sets to choose from.
     """
-    offered = choices or feature_sets(features, "means", "deviations")
     return Phase(
         name=name,
         kind="linear",
         features=features,
         freeze_depth=len(setting.stages),
-        choices=_restricted(setting, features, offered),
+        choices=_restricted(setting, features, choices),
         classifiers=CLASSIFIERS if setting.classifier == "auto" else (setting.classifier,),
     )
 
@@ -210,7 +206,7 @@ def finetune_phase(
     stages: tuple[str, ...] | None = None,
     only: str = "all",
 ) -> Phase:
-    """Gradient steps behind a cut, starting from the linear classifier.
+    """Gradient steps behind a cut, starting from a linear classifier.
 
     Epochs are chosen so that small sets get some 1,000 steps and large ones 10 epochs; what the
     setting states goes first. Source of the order: BiT's 500 steps for under 20,000 images
@@ -238,7 +234,7 @@ def finetune_phase(
     return Phase(
         name="finetune",
         kind="finetune",
-        features=setting.stages[-1:],
+        features=setting.stages[max(0, depth - 1) :],
         freeze_depth=depth,
         epochs=epochs,
         patience=setting.patience or max(5, math.ceil(epochs / 2)),

@@ -1,13 +1,14 @@
 """Train scales and offsets of BatchNorm only."""
 
-from transferkit.strategies.base import Phase, Setting, finetune_phase, linear_phase
+from transferkit.strategies.base import Phase, Setting, finetune_phase
+from transferkit.strategies.multistage import classifiers
 
 
 def batchnorm(setting: Setting) -> tuple[Phase, ...]:
-    """The linear classifier, then BatchNorm's scales and offsets in every stage, and the head.
+    """The linear classifiers, then BatchNorm's scales and offsets in every stage, and the head.
 
     Some 2 % of the parameters, so little data cannot spoil much. Source: Mudrakarta 2019, K for the
     price of 1 (arXiv:1810.10703).
     """
     phase = finetune_phase(setting, freeze_depth=0, only="batchnorm")
-    return linear_phase(setting, setting.stages[-1:]), phase
+    return (*classifiers(setting), phase)

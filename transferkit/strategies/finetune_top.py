@@ -1,16 +1,15 @@
 """Thaw a few stages: similar data, lots of it."""
 
-from transferkit.strategies.base import Phase, Setting, finetune_phase, linear_phase
+from transferkit.strategies.base import Phase, Setting, finetune_phase
+from transferkit.strategies.multistage import classifiers
 
 
 def finetune_top(setting: Setting) -> tuple[Phase, ...]:
-    """The linear classifier, then the last two fifths of the stages (at least one) thawed.
+    """The linear classifiers, then the last two fifths of the stages (at least one) thawed.
 
     Starting from the fitted classifier keeps random gradients out of the pretrained features.
     Source: Kumar 2022, LP-FT (arXiv:2202.10054).
     """
     thawed = max(1, round(0.4 * len(setting.stages)))
-    return (
-        linear_phase(setting, setting.stages[-1:]),
-        finetune_phase(setting, freeze_depth=len(setting.stages) - thawed),
-    )
+    phase = finetune_phase(setting, freeze_depth=len(setting.stages) - thawed)
+    return (*classifiers(setting, phase.freeze_depth), phase)

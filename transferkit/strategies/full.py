@@ -1,11 +1,10 @@
 """Thaw everything."""
 
-from transferkit.strategies.base import Phase, Setting, finetune_phase, linear_phase
+from transferkit.strategies.base import Phase, Setting, finetune_phase
+from transferkit.strategies.multistage import classifiers
 
 
 def full(setting: Setting) -> tuple[Phase, ...]:
-    """The linear classifier, then all stages thawed."""
-    return (
-        linear_phase(setting, setting.stages[-1:]),
-        finetune_phase(setting, freeze_depth=0),
-    )
+    """The linear classifiers, then all stages thawed."""
+    phase = finetune_phase(setting, freeze_depth=0)
+    return (*classifiers(setting, phase.freeze_depth), phase)

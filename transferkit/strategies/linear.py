@@ -11,4 +11,4 @@ def linear(setting: Setting) -> tuple[Phase, ...]:
     sets and two backbones, test top-1 77.2 % against 75.5 for normalised means and 72.8 for plain ones.
     """
     last = setting.stages[-1:]
-    return (linear_phase(setting, last, choices=feature_sets(last, "means", "deviations", "grids")),)
+    return (linear_phase(setting, last, "linear", feature_sets(last, "means", "deviations", "grids")),)

@@ -19,8 +19,23 @@ def multistage(setting: Setting) -> tuple[Phase, ...]:
             "multistage needs a backbone with several stages, and this one has a single stage. "
             "Use --strategy linear, or another backbone."
         )
-    several = linear_phase(setting, setting.stages, name="multistage", choices=_choices(setting.stages))
-    return (*linear(setting), several)
+    return classifiers(setting)
+
+
+def classifiers(setting: Setting, freeze_depth: int = 1) -> tuple[Phase, ...]:
+    """The linear classifiers that a network can be fine-tuned from: what they see trains with it.
+
+    Better features to start from are better at the end too: `docs/decision.md`.
+
+    Args:
+        setting: what is known and asked.
+        freeze_depth: stages that are left as they are; only what follows them, with the activations at the
+            cut, is seen. Of 0 and 1 that is all.
+    """
+    reached = setting.stages[max(0, freeze_depth - 1) :]
+    if len(reached) < 2:
+        return linear(setting)
+    return (*linear(setting), linear_phase(setting, reached, "multistage", _choices(reached)))
 
 
 def _choices(stages: tuple[str, ...]) -> tuple[FeatureSet, ...]:

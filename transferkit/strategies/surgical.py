@@ -1,17 +1,18 @@
 """Thaw the first, the middle or the last stages: those that the new data pull at hardest."""
 
-from transferkit.strategies.base import Phase, Setting, finetune_phase, linear_phase
+from transferkit.strategies.base import Phase, Setting, finetune_phase
+from transferkit.strategies.multistage import classifiers
 
 
 def surgical(setting: Setting) -> tuple[Phase, ...]:
-    """The linear classifier, then that third of the stages with the highest relative gradient norm.
+    """The linear classifiers, then that third of the stages with the highest relative gradient norm.
 
     Without measured gradients the last third. Source: Lee 2023, surgical fine-tuning
     (arXiv:2210.11466): a shift of the pixels wants the first layers, one of the labels the last.
     """
     start, stop = _chosen(setting)
     phase = finetune_phase(setting, freeze_depth=start, stages=setting.stages[start:stop])
-    return linear_phase(setting, setting.stages[-1:]), phase
+    return (*classifiers(setting, phase.freeze_depth), phase)
 
 
 def _chosen(setting: Setting) -> tuple[int, int]:

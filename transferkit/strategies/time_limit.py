@@ -100,7 +100,8 @@ def _shallower(phases: Sequence[Phase]) -> Iterator[Phase]:
         yield phase
         while phase.tuning and len(phase.tuning.stages) > 1:
             tuning = replace(phase.tuning, stages=phase.tuning.stages[1:], rates=phase.tuning.rates[1:])
-            phase = replace(phase, freeze_depth=phase.freeze_depth + 1, tuning=tuning)
+            seen = phase.features[1:] if phase.freeze_depth else phase.features
+            phase = replace(phase, features=seen, freeze_depth=phase.freeze_depth + 1, tuning=tuning)
             yield phase
 
 
