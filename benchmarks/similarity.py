@@ -26,7 +26,7 @@ def measured(source: Any, folder: Path, sizes: list[int], seed: int) -> dict[str
     from transferkit.strategies.similarity import judge
     from transferkit.timing import Stopwatch
     from transferkit.training.bank import pooled_bank
-    from transferkit.training.evidence import measure_evidence, sample_images
+    from transferkit.training.evidence import Looked, measure_evidence, sample_images
 
     if any(path.suffix.lower() in PICTURES for path in folder.iterdir()):
         return unlabelled(source, folder, seed)
@@ -41,7 +41,8 @@ def measured(source: Any, folder: Path, sizes: list[int], seed: int) -> dict[str
     for size in sizes:
         rows = few(labels, size, seed)
         images = sample_images(extractor, index, rows, seed)
-        evidence = measure_evidence(bank, labels, rows, source=source, images=images, seed=seed)
+        looked = Looked(rows=rows, labels=labels[rows], units=np.arange(len(rows)))
+        evidence = measure_evidence(bank, looked, source=source, images=images, seed=seed)
         verdict = judge(evidence)
         found[str(size or "all")] = evidence.as_dict() | {"verdict": verdict.verdict, "near": verdict.near}
     return found

@@ -9,7 +9,7 @@ from tests.conftest import TOY, draw_classes, indexed
 from transferkit.errors import TrainingError
 from transferkit.timing import Stopwatch
 from transferkit.training.bank import Extractor, pooled_bank
-from transferkit.training.evidence import Source, measure_evidence, probe, sample_images, subsample
+from transferkit.training.evidence import Looked, Source, measure_evidence, probe, sample_images, subsample
 
 
 class Rows:
@@ -40,9 +40,13 @@ def source(extractor: Extractor) -> Source:
 
 def measured(bank: Any, source: Source, labels: np.ndarray = LABELS, **more: Any) -> Any:
     given = {"rows": np.arange(len(labels)), "images": NOTHING, "seed": 0} | more
-    return measure_evidence(
-        bank, labels, given["rows"], source=source, images=given["images"], seed=given["seed"]
-    )
+    looked = looking(labels, given["rows"])
+    return measure_evidence(bank, looked, source=source, images=given["images"], seed=given["seed"])
+
+
+def looking(labels: np.ndarray, rows: np.ndarray | None = None, units: np.ndarray | None = None) -> Looked:
+    chosen = np.arange(len(labels)) if rows is None else rows
+    return Looked(rows=chosen, labels=labels[chosen], units=chosen if units is None else units)
 
 
 def test_the_gap_is_the_best_of_the_others_less_the_last_stage(source: Source):
@@ -63,8 +67,18 @@ def test_the_error_of_the_gap_is_that_of_images_judged_twice():
     bank = Rows(LABELS)
     whole = bank.at(list(bank.widths), np.arange(150))
     # The same features twice: they are right and wrong on the same images, whatever they reach.
-    found = probe({"a": whole, "b": whole}, whole, LABELS, seed=0)
+    found = probe({"a": whole, "b": whole}, whole, looking(LABELS), seed=0)
     assert (found.gap, found.gap_error) == (0.0, 0.0)
+
+
+def test_copies_do_not_judge_each_other():
+    noise = np.repeat(np.random.default_rng(0).normal(size=(30, 60)), 5, axis=0)
+    labels = np.repeat(np.arange(30) % 3, 5)
+    each = {"a": noise, "b": noise}
+    apart, whole = looking(labels), looking(labels, units=np.repeat(np.arange(30), 5))
+    assert probe(each, noise, apart, seed=0).together > 0.9  # each picture five times, known by heart
+    found = probe(each, noise, whole, seed=0)
+    assert found.together < 0.6 and all(reached < 0.6 for _, reached in found.curve)
 
 
 def test_nothing_but_train_is_looked_at(source: Source):

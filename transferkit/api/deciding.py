@@ -11,13 +11,14 @@ from transferkit.api.costing import fitted_plan, pilot_phases
 from transferkit.api.linear_candidates import linear_candidate
 from transferkit.api.work import Work
 from transferkit.backbones.catalogue import BackboneSpec
+from transferkit.data.units import unit_numbers
 from transferkit.plan import Plan, make_plan
 from transferkit.progress import hidden, say
 from transferkit.recipe import AUTO
 from transferkit.strategies import Phase
 from transferkit.strategies.rates import Pilot
 from transferkit.training import model as models
-from transferkit.training.evidence import Source, measure_evidence, sample_images
+from transferkit.training.evidence import Looked, Source, measure_evidence, sample_images
 from transferkit.training.gradients import MOST_IMAGES, relative_gradient_norms
 from transferkit.training.optimizers import variables_by_stage
 from transferkit.training.penalties import loss_for
@@ -54,9 +55,9 @@ def _measured(work: Work, spec: BackboneSpec, weights: Path | None) -> Plan:
     with work.watch.part("linear"), hidden():
         images = sample_images(work.extractor, work.index, train, recipe.seed)
         source = Source(spec=spec, extractor=work.extractor, weights_file=weights)
-        evidence = measure_evidence(
-            work.bank, work.labels, train, source=source, images=images, seed=recipe.seed
-        )
+        units = unit_numbers(work.index.files.iloc[train])
+        looked = Looked(rows=train, labels=work.labels[train], units=units)
+        evidence = measure_evidence(work.bank, looked, source=source, images=images, seed=recipe.seed)
     plan = make_plan(recipe, spec, work.index, evidence)
     if recipe.strategy == SURGICAL:
         say("evidence: how hard the images pull at each stage")

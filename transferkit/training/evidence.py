@@ -44,21 +44,34 @@ class Source:
     weights_file: Path | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """The images that may be looked at: train.
+
+    Attributes:
+        rows: of the bank, `(n,)`.
+        labels: of these rows: class numbers `(n,)`, or a matrix `(n, C)` of 0 and 1.
+        units: of these rows: number `(n,)` of what never parts, see `data.units`.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    units: np.ndarray
+
+    def drawn(self, most: int, seed: int) -> "Looked":
+        """At most so many of them; each class keeps its share."""
+        some = subsample(self.labels, most, seed)
+        return Looked(rows=self.rows[some], labels=self.labels[some], units=self.units[some])
+
+
 def measure_evidence(
-    bank: PooledBank,
-    labels: np.ndarray,
-    rows_train: np.ndarray,
-    *,
-    source: Source,
-    images: np.ndarray,
-    seed: int = 0,
+    bank: PooledBank, looked: Looked, *, source: Source, images: np.ndarray, seed: int = 0
 ) -> Evidence:
     """Everything that is measured on a data set before it is decided how to train.
 
     Args:
-        bank: pooled features, rows as in `labels`.
-        labels: class numbers `(N,)`, or a matrix `(N, C)` of 0 and 1.
-        rows_train: the rows that may be looked at.
+        bank: pooled features.
+        looked: whose of them.
         source: the network.
         images: some decoded ones of train, `(n, S, S, 3)`, see `sample_images`; may be empty.
         seed: of the choice of images and of the folds.
@@ -68,16 +81,16 @@ def measure_evidence(
     """
     from threadpoolctl import threadpool_limits
 
-    chosen = rows_train[subsample(labels[rows_train], PROBE_IMAGES, seed)]
-    whole = bank.at(list(bank.widths), chosen)
+    chosen = looked.drawn(PROBE_IMAGES, seed)
+    whole = bank.at(list(bank.widths), chosen.rows)
     check_finite(whole)
     ends = np.cumsum(list(bank.widths.values()))
     features = dict(zip(bank.widths, np.split(whole, ends[:-1], axis=1), strict=True))
-    few = subsample(labels[chosen], SCORE_IMAGES, seed)
-    told = labels[chosen][few]
+    few = subsample(chosen.labels, SCORE_IMAGES, seed)
+    told = chosen.labels[few]
     # One thread: beside TensorFlow's, small products lose more to waking threads than they gain.
     with threadpool_limits(1, user_api="blas"):
-        probes = probe(features, whole, labels[chosen], seed)
+        probes = probe(features, whole, chosen, seed)
         fits = {name: logme(each[few], told) for name, each in features.items()}
         scores = {name: h_score(each[few], told) for name, each in features.items() if told.ndim == 1}
     layers, top = {}, None
@@ -89,8 +102,8 @@ def measure_evidence(
         together=probes.together,
         gap=probes.gap,
         gap_error=probes.gap_error,
-        probe_images=len(chosen),
-        multilabel=labels.ndim == 2,
+        probe_images=len(chosen.rows),
+        multilabel=looked.labels.ndim == 2,
         size_ratio=source.extractor.policy.size_px / source.spec.image_size,
         batchnorm=float(np.mean(list(layers.values()))) if layers else None,
         batchnorm_layers=layers,
@@ -137,16 +150,17 @@ class Probes:
     curve: tuple[tuple[float, float], ...]
 
 
-def probe(features: Mapping[str, np.ndarray], whole: np.ndarray, labels: np.ndarray, seed: int) -> Probes:
+def probe(features: Mapping[str, np.ndarray], whole: np.ndarray, looked: Looked, seed: int) -> Probes:
     """What quick classifiers reach on each stage and on all.
 
     Args:
         features: of each stage by name, `(N, D)`, nearest the input first.
         whole: the same side by side.
-        labels: class numbers `(N,)`, or a matrix `(N, C)` of 0 and 1.
+        looked: the images.
         seed: of the folds.
     """
-    folds = stratified_folds(labels, min(FOLDS, len(labels)), seed)
+    labels, units = looked.labels, looked.units
+    folds = stratified_folds(labels, min(FOLDS, len(np.unique(units))), seed, units)
     each = {
         name: judged(out_of_fold(compact(part), labels, folds, part.shape[1]), labels)
         for name, part in features.items()
@@ -158,7 +172,7 @@ def probe(features: Mapping[str, np.ndarray], whole: np.ndarray, labels: np.ndar
     sizes = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels)
     per_class = float(np.median(sizes[sizes > 0]))
     whole_share = (1 - 1 / (int(folds.max()) + 1), float(together.mean()))
-    curve = [*learning_curve(packed, labels, channels, seed), whole_share]
+    curve = [*learning_curve(packed, labels, channels, seed, units), whole_share]
     return Probes(
         stages={name: float(one.mean()) for name, one in each.items()},
         together=float(together.mean()),

@@ -18,20 +18,25 @@ from transferkit.strategies.transferability import ledoit_wolf
 FOLDS = 5
 
 
-def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """The fold of each image, int `(N,)` in 0..folds-1: each class is dealt out evenly.
+def stratified_folds(
+    labels: np.ndarray, folds: int, seed: int, units: np.ndarray | None = None
+) -> np.ndarray:
+    """The fold of each image, int `(N,)` in 0..folds-1: whole units, each class dealt out evenly.
 
     Args:
         labels: class numbers `(N,)`, or a matrix `(N, C)`, which is dealt without regard to classes.
         folds: how many.
         seed: of the shuffling.
+        units: number `(N,)` of what never parts, such as copies of one picture; None: each image alone.
     """
-    order = np.random.default_rng(seed).permutation(len(labels))
+    alone = np.arange(len(labels)) if units is None else units
+    _, first, member = np.unique(alone, return_index=True, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(first))
     if labels.ndim == 1:
-        order = order[np.argsort(labels[order], kind="stable")]
-    fold = np.empty(len(labels), dtype=np.int64)
-    fold[order] = np.arange(len(labels)) % folds
-    return fold
+        order = order[np.argsort(labels[first][order], kind="stable")]
+    fold = np.empty(len(first), dtype=np.int64)
+    fold[order] = np.arange(len(first)) % folds
+    return np.asarray(fold[member])
 
 
 def compact(features: np.ndarray) -> np.ndarray:
@@ -124,7 +129,7 @@ def judged(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def learning_curve(
-    features: np.ndarray, labels: np.ndarray, channels: int, seed: int
+    features: np.ndarray, labels: np.ndarray, channels: int, seed: int, units: np.ndarray | None = None
 ) -> Iterator[tuple[float, float]]:
     """(share of the images that trained, top-1 or mAP of the others): a quarter, then a half.
 
@@ -135,11 +140,12 @@ def learning_curve(
         labels: class numbers `(N,)` or a matrix `(N, C)`.
         channels: D, before `compact`.
         seed: of the shares.
+        units: see `stratified_folds`.
     """
     for parts in (4, 2):
-        if len(labels) < 2 * parts:
+        if (len(labels) if units is None else len(np.unique(units))) < 2 * parts:
             continue
-        folds = stratified_folds(labels, parts, seed)
+        folds = stratified_folds(labels, parts, seed, units)
         scores = out_of_fold(features, labels, folds, channels, inverted=True)
         each = [judged(scores[:, i], labels).mean() for i in range(parts - 1)]
         yield 1 / parts, float(np.mean(each))
