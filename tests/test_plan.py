@@ -109,6 +109,30 @@ def test_the_thawed_stages_are_named() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("strategy", "words"),
+    [
+        ("surgical", "Fine-tuning thaws stage4, stage5 ("),
+        ("batchnorm", "Fine-tuning thaws BatchNorm in stage1, "),
+    ],
+)
+def test_only_what_trains_is_named(strategy: str, words: str) -> None:
+    assert any(reason.startswith(words) for reason in planned(LOTS, strategy=strategy).reasons)
+
+
+@pytest.mark.parametrize(("epochs", "never"), [(6, "stage4"), (7, None), (3, "stage4, stage5")])
+def test_stages_that_join_too_late_to_train_are_named(epochs: int, never: str | None) -> None:
+    reasons = planned(LOTS, strategy="finetune-top", thaw_epochs=3, epochs=epochs).reasons
+    told = [reason for reason in reasons if "will not train" in reason]
+    if never is None:
+        assert not told
+    else:
+        assert told == [
+            f"{never} will not train: with a stage every 3 epochs all have joined after 7 epochs, and there "
+            f"are {epochs} (--set thaw_epochs, --set epochs)."
+        ]
+
+
 def test_the_evidence_counts_training_images_alone() -> None:
     plan = make_plan(Recipe(), SPEC, photos(10, 30, 200))
     assert plan.evidence.pop("amount")["per_class"] == 30.0

@@ -6,7 +6,8 @@
 A set is a folder of class folders and the numbers of images per class that the tool is given: it draws
 val from them itself. Up to `--test` images of each class are kept apart for the test, the same for all
 amounts of a seed. A line is appended for each run; runs that stand in RESULTS already are skipped, so a
-study that was stopped goes on. `summary.py` reads the lines.
+study that was stopped goes on. `summary.py` reads the lines. With `--cold` each run has a cache of its own,
+so that `seconds` are those of a first run; without it the bank is shared.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def table(folder: Path, per_class: int, test: int, seed: int) -> Any:
     return pd.DataFrame(rows, columns=["path", "label", "split"])
 
 
-def one_run(images: Any, recipe: dict[str, Any], keep: Path | None) -> dict[str, Any]:
+def one_run(images: Any, recipe: dict[str, Any], keep: Path | None, cold: bool) -> dict[str, Any]:
     """Scores of one run, and what was decided in it; `keep` gets its predictions."""
     import keras
 
@@ -48,8 +49,10 @@ def one_run(images: Any, recipe: dict[str, Any], keep: Path | None) -> dict[str,
     from transferkit.recipe import Recipe
 
     keras.backend.clear_session()
-    started = time.perf_counter()
     with tempfile.TemporaryDirectory() as out:
+        if cold:
+            os.environ["TRANSFERKIT_CACHE"] = f"{out}/cache"
+        started = time.perf_counter()
         run = finetune(images, Recipe.from_mapping(recipe), out=Path(out) / "run")
         metrics, plan = run.metrics, run.plan
         seconds = run.environment["seconds"]
@@ -101,6 +104,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", required=True, metavar="NAME=FOLDER:AMOUNTS")
     parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--strategy", nargs="+", default=STRATEGIES)
+    parser.add_argument("--cold", action="store_true", help="a new cache for each run")
     parser.add_argument("--keep", type=Path, help="folder for each run's predictions.csv")
     parser.add_argument("--test", type=int, default=60, help="images of a class, at most")
     asked = parser.parse_args()
@@ -112,7 +116,7 @@ def main() -> None:
         recipe = {key: case[key] for key in ("backbone", "image_size", "seed", "strategy")}
         named = "-".join(str(value) for value in case.values())
         keep = asked.keep / f"{named}.csv" if asked.keep else None
-        found = one_run(images, recipe | {"weights_dir": asked.weights_dir}, keep)
+        found = one_run(images, recipe | {"weights_dir": asked.weights_dir}, keep, asked.cold)
         with asked.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(case | found) + "\n")
         print(*case.values(), found["chosen"], found["kept"], f"{found['test']:.3f}", found["seconds"])

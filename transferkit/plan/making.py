@@ -10,7 +10,7 @@ from transferkit.errors import UsageError
 from transferkit.plan.balancing import Balance, decide_balance
 from transferkit.plan.resizing import decide_resize
 from transferkit.recipe import AUTO, FIND, Recipe
-from transferkit.strategies import STRATEGIES, Phase, Setting, matrix
+from transferkit.strategies import STRATEGIES, Phase, Setting, matrix, schedules
 from transferkit.strategies.evidence import Evidence
 
 
@@ -183,11 +183,22 @@ def _phase_reasons(phases: tuple[Phase, ...], setting: Setting) -> tuple[str, ..
     if not tuned:
         return ()
     phase = tuned[0]
-    thawed = setting.stages[phase.freeze_depth :]
-    return (
-        f"Fine-tuning thaws {', '.join(thawed)} (freeze depth {phase.freeze_depth} of "
+    assert phase.tuning is not None
+    what = "BatchNorm in " if phase.tuning.only == "batchnorm" else ""
+    thaws = (
+        f"Fine-tuning thaws {what}{', '.join(phase.tuning.stages)} (freeze depth {phase.freeze_depth} of "
         f"{len(setting.stages)}), starts from the best linear classifier, and is kept only if it is "
-        "better on val.",
+        "better on val."
+    )
+    joined = schedules.thawed(phase, phase.epochs - 1)
+    never = [stage for stage in phase.tuning.stages if stage not in joined]
+    if not never:
+        return (thaws,)
+    needed = phase.tuning.thaw_epochs * len(phase.tuning.stages) + 1
+    return (
+        thaws,
+        f"{', '.join(never)} will not train: with a stage every {phase.tuning.thaw_epochs} epochs all have "
+        f"joined after {needed} epochs, and there are {phase.epochs} (--set thaw_epochs, --set epochs).",
     )
 
 
