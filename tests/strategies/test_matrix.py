@@ -78,11 +78,11 @@ def test_near_the_border_both_are_tried_and_the_reason_says_so():
     near = cell(evidence=measured(SIMILAR), per_class=0.7 * border, images=5000)
     assert (near.plain, near.strategy) == ("linear", "finetune-top")
     assert near.why == (
-        f"The matrix: similar to ImageNet, little of data: linear; but {0.7 * border:g} images per class, "
+        f"The matrix: similar to ImageNet, little data: linear; but {0.7 * border:g} images per class, "
         "5,000 in all, are near the border, so finetune-top is tried too and val decides."
     )
     far = cell(evidence=measured(SIMILAR), per_class=0.6 * border, images=5000)
-    assert far.why == "The matrix: similar to ImageNet, little of data: linear."
+    assert far.why == "The matrix: similar to ImageNet, little data: linear."
 
 
 def test_much_left_to_learn_is_told_with_its_number():
@@ -96,7 +96,7 @@ def test_several_stages_are_tried_on_photographs_too_where_they_did_better_on_tr
     better = cell(evidence=measured(SIMILAR, gap=0.024))
     assert (better.plain, better.strategy) == ("linear", "multistage")
     assert better.why == (
-        "The matrix: similar to ImageNet, little of data: linear; but several stages did 2.4 points better "
+        "The matrix: similar to ImageNet, little data: linear; but several stages did 2.4 points better "
         "than the last on train, more than chance (2.0), so multistage is tried too and val decides."
     )
     assert cell(evidence=measured(SIMILAR, gap=0.019)).strategy == "linear"

@@ -93,10 +93,11 @@ def beats(work: Work, new: Candidate, best: Candidate) -> tuple[bool, list[str]]
     error = float(difference.std() / np.sqrt(len(labels)))
     if difference.mean() > error:
         return True, []
-    note = (
-        f"fine-tuned: val top-1 {new.score[0]:.1%} against {best.score[0]:.1%} of the {best.name} classifier "
-        f"is no more than chance gives on {len(labels)} images (standard error {error:.1%}): not kept"
+    what = (
+        f"fine-tuned: val top-1 {new.score[0]:.1%} against {best.score[0]:.1%} of the {best.name} classifier"
     )
+    why = f"is no more than chance gives on {len(labels)} images (standard error {error:.1%})"
+    note = f"{what} {why if difference.mean() else 'is no gain'}: not kept"
     say(note)
     return False, [note]
 

@@ -81,7 +81,8 @@ class Cell:
     def why(self) -> str:
         """The decision in a sentence."""
         relation = "similar to ImageNet" if self.similarity == "similar" else "different from ImageNet"
-        told = f"The matrix: {relation}, {self.amount.verdict} of data: {self.plain}"
+        much = {"little": "little data", "lots": "lots of data"}[self.amount.verdict]
+        told = f"The matrix: {relation}, {much}: {self.plain}"
         if self.several_stages and self.gap:
             return (
                 f"{told}; but several stages did {100 * self.gap[0]:.1f} points better than the last on "
