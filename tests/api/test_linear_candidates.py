@@ -89,7 +89,28 @@ def test_val_tempers_a_discriminant_whose_choice_saw_a_part_of_train(
     assert tried[0].features in phase.choices and whole.method == part.method == "discriminant"
 
 
-def test_a_class_of_one_picture_leaves_nothing_to_cross_validate(work: Any):
+def test_a_class_of_one_picture_does_not_take_the_choice_from_the_others(work: Any):
     few = np.concatenate([TRAIN[TRAIN < 40], TRAIN[-1:]])
-    fitted, tried = fit(work, last_phase("linear"), few, VAL)
-    assert tried == () and np.isfinite(fitted.kernel).all()
+    phase = last_phase("multistage")
+    fitted, tried = fit(work, phase, few, VAL)
+    assert {one.features for one in tried} == set(phase.choices)
+    assert fitted.kernel.shape[1] == 3 and np.isfinite(fitted.kernel).all()
+
+
+def test_weights_stay_with_their_classes_where_one_is_left_out(work: Any):
+    work.class_weights = np.array([9.0, 1.0, 4.0])
+    few = np.concatenate([TRAIN[:1], TRAIN[TRAIN >= 20]])
+    sample = linear_candidates._sample(work, few)
+    assert list(sample.weights) == [1.0, 4.0] and set(sample.labels) == {0, 1}
+    assert np.array_equal(work.labels[sample.rows], sample.labels + 1)
+
+
+@pytest.mark.parametrize(("strategy", "stages"), [("linear", STAGES[-1:]), ("multistage", STAGES)])
+def test_where_nothing_can_be_cross_validated_the_phase_sees_what_it_is_for(
+    work: Any, strategy: str, stages: tuple[str, ...]
+):
+    phase = last_phase(strategy)
+    fitted, tried = fit(work, phase, np.array([1, 21, 41]), VAL)
+    assert tried == () and fitted.features.stages == stages
+    (note,) = linear_candidates._untold(phase, fitted)
+    assert note.startswith(f"{strategy}: too few images of each class to cross-validate on train; ")

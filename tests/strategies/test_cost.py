@@ -52,6 +52,14 @@ def test_the_linear_classifier_costs_its_features_and_its_fit() -> None:
     assert found.total.at_most == found.total.expected == pytest.approx(11.06)
 
 
+def test_a_classifier_is_chosen_on_some_images_and_fitted_on_all() -> None:
+    pilot, load = replace(PILOT, refit={"linear": 0.0005}), replace(LOAD, train=10_000)
+    # 1,500 images at 1.5 ms, then all at half a millisecond.
+    assert estimate((LINEAR,), pilot, stages=STAGES, load=load).seconds["linear"].expected == pytest.approx(
+        7.25
+    )
+
+
 def test_a_bank_that_is_known_costs_nothing() -> None:
     found = estimate((LINEAR,), PILOT, stages=STAGES, load=replace(LOAD, new=0))
     assert found.seconds["bank"] == Span(0, 0)

@@ -100,5 +100,10 @@ def test_several_stages_are_tried_on_photographs_too_where_they_did_better_on_tr
         "than the last on train, more than chance (2.0), so multistage is tried too and val decides."
     )
     assert cell(evidence=measured(SIMILAR, gap=0.019)).strategy == "linear"
+    grey = cell(evidence=measured(0.22, gap=0.01))
+    assert (grey.similarity, grey.plain, grey.strategy) == ("similar", "linear", "multistage")
+    assert grey.why.endswith(
+        "but that they are similar is not sure, so multistage is tried too and val decides."
+    )
     named = cell(similarity="similar", amount="little", evidence=measured(SIMILAR, gap=0.024))
     assert named.strategy == "linear"

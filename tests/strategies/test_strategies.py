@@ -183,6 +183,16 @@ def test_what_is_stated_goes_first(strategy: str) -> None:
     assert (phase.epochs, phase.patience, phase.learning_rate, phase.freeze_depth) == (3, 2, 0.5, 4)
 
 
+def test_surgical_chooses_what_it_thaws_itself() -> None:
+    with pytest.raises(UsageError, match="freeze_depth 3 says nothing to strategy surgical"):
+        STRATEGIES["surgical"](setting(5, freeze_depth=3))
+
+
+def test_batchnorm_behind_a_stated_depth_starts_from_what_lies_there() -> None:
+    _, several, phase = STRATEGIES["batchnorm"](setting(5, freeze_depth=3))
+    assert several.features == phase.features == ("stage3", "stage4", "stage5")
+
+
 def test_a_stated_freeze_depth_of_zero_thaws_all() -> None:
     assert tuned("finetune-top", setting(5, freeze_depth=0)).freeze_depth == 0
 

@@ -81,6 +81,15 @@ def test_copies_do_not_judge_each_other():
     assert found.together < 0.6 and all(reached < 0.6 for _, reached in found.curve)
 
 
+def test_a_single_group_is_compared_within_itself():
+    bank = Rows(LABELS)
+    whole = bank.at(list(bank.widths), np.arange(150))
+    one = looking(LABELS, units=np.zeros(150, int))
+    assert probe({"a": whole, "b": whole}, whole, one, seed=0) == probe(
+        {"a": whole, "b": whole}, whole, looking(LABELS), seed=0
+    )
+
+
 def test_nothing_but_train_is_looked_at(source: Source):
     bank = Rows(LABELS)
     clean = measured(bank, source, rows=np.arange(30, 150))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from transferkit.training.finder import find_rate, suggest
+from transferkit.training.interrupting import Interrupt
 
 
 def ready(images: int = 32) -> tuple[Any, list[tuple[np.ndarray, np.ndarray]]]:
@@ -49,6 +50,11 @@ def test_it_leaves_no_trace():
     assert drawn[:2] == (random.random(), np.random.random())
     assert np.array_equal(drawn[2], keras.random.uniform((3,)))
     assert any("seed" in variable.path for variable in model.variables)
+
+
+def test_ctrl_c_ends_it_after_the_step():
+    model, batches = ready()
+    assert len(find_rate(model, batches, Interrupt(asked=True)).rates) == 0
 
 
 def test_what_follows_is_as_without_it():

@@ -2,6 +2,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -474,6 +475,16 @@ def test_a_plateau_divides_the_rate_by_ten(monkeypatch: pytest.MonkeyPatch):
     assert [row["learning_rate"] for row in rows] == pytest.approx(rates)
 
 
+def test_a_plateau_before_a_stage_joins_does_not_cut_its_rate(monkeypatch: pytest.MonkeyPatch):
+    job, _ = make_job()
+    losses(monkeypatch, [1.0] * 20)
+    tuning = Tuning(stages=("stage3",), schedule="plateau", warmup_epochs=0, thaw_epochs=4)
+    rows = run_phase(job, replace(PHASE, epochs=8, patience=9, tuning=tuning)).history
+    # The head alone waits, is cut after the third epoch; what joins after the fourth has the whole rate.
+    rates = [1e-3, 1e-3, 1e-3, 1e-4, 1e-3, 1e-3, 1e-3, 1e-4]
+    assert [row["learning_rate"] for row in rows] == pytest.approx(rates)
+
+
 def test_the_average_of_weights_is_judged_and_kept_and_training_goes_on_from_the_last(
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -526,6 +537,38 @@ def test_ctrl_c_ends_the_step_and_keeps_the_best_so_far(tmp_path: Path, monkeypa
     assert not trained.interrupted
     assert without_seconds(trained.history) == without_seconds(expected.history)
     assert all(np.array_equal(a, b) for a, b in zip(weights, right, strict=True))
+
+
+def test_ctrl_c_after_the_last_step_still_interrupts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    states = StateFile(tmp_path / "state.npz", "digest")
+    measured, calls = phases.measure, []
+
+    def pressed(job: Job, rows: np.ndarray) -> Any:
+        calls.append(1)
+        if len(calls) == 1 + PLAIN.epochs:
+            signal.raise_signal(signal.SIGINT)
+        return measured(job, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(phases, "measure", pressed)
+        trained, _ = trained_alike(PLAIN, states)
+    assert trained.interrupted and len(trained.history) == PLAIN.epochs
+    assert not trained_alike(PLAIN, states)[0].interrupted
+
+
+def test_a_range_test_without_memory_takes_half_the_batch(monkeypatch: pytest.MonkeyPatch):
+    job, _ = make_job()
+    tested: list[int] = []
+
+    def tight(model: Any, batches: Any, interrupt: Any) -> Any:
+        tested.append(len(next(iter(batches))[0]))
+        if len(tested) == 1:
+            raise MemoryError
+        return SimpleNamespace(suggestion=None)
+
+    monkeypatch.setattr(phases, "find_rate", tight)
+    trained = run_phase(job, replace(PHASE, epochs=1, tuning=Tuning(stages=("stage3",), find_rate=True)))
+    assert tested == [job.batch_size, job.batch_size // 2] and len(trained.history) == 1
 
 
 def test_a_deadline_leaves_no_time_for_another_epoch(monkeypatch: pytest.MonkeyPatch):

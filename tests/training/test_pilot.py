@@ -100,11 +100,14 @@ def test_slow_calls_are_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_linear_part_is_told_by_phase(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = iter([0.0, 2.0, 2.0, 3.0])
+    # The second fit alone cannot take longer than choice and fit together.
+    ticks = iter([0.0, 2.0, 2.5, 10.0, 11.0, 13.0])
     monkeypatch.setattr(pilot.time, "perf_counter", lambda: next(ticks))
     rows = np.arange(10)
-    found = pilot_linear(pilot_linear(KNOWN, "linear", len, rows), "multistage", len, rows)
+    found = pilot_linear(KNOWN, "linear", lambda _: list, rows)
+    found = pilot_linear(found, "multistage", lambda _: list, rows)
     assert found.linear == {"linear": 0.2, "multistage": 0.1}
+    assert found.refit == {"linear": 0.05, "multistage": 0.1}
 
 
 def test_stage_costs_add_up_layers(extractor: Extractor) -> None:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from transferkit import progress
 from transferkit.backbones.build import build
 from transferkit.backbones.catalogue import lookup
 from transferkit.data.decode import DecodePolicy, decode_batch
@@ -94,6 +95,17 @@ def test_the_source_classifier_is_asked_only_where_its_file_is(
     spec = lookup("mobilenet_0.25")
     assert source_confidence(spec, None, images) is None
     assert source_confidence(spec, tmp_path / spec.weights.name, images) is None
+
+
+def test_a_broken_file_of_the_source_classifier_ends_nothing(
+    tmp_path: Path, images: np.ndarray, capsys: pytest.CaptureFixture[str]
+):
+    spec = lookup("mobilenet_0.25")
+    (tmp_path / spec.weights_top.name).write_bytes(b"no weights")
+    progress.show()
+    large = np.zeros((1, 128, 128, 3), np.uint8)
+    assert source_confidence(spec, tmp_path / spec.weights.name, large) is None
+    assert "no confidence of the ImageNet classifier" in capsys.readouterr().err
 
 
 @pytest.mark.real

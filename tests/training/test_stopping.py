@@ -75,3 +75,11 @@ def test_an_explosion_is_over_three_times_the_start_and_worse_than_guessing(
 ):
     found = explosion({"epoch": 3, "loss": loss, "val_loss": val_loss}, first, chance)
     assert words in found and bool(words) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("loss", "val_loss", "exploded"), [(9.0, 1.0, False), (9.0, 3.1, True), (math.inf, 1.0, True)]
+)
+def test_a_train_loss_with_penalties_only_has_to_be_finite(loss: float, val_loss: float, exploded: bool):
+    row = {"epoch": 1, "loss": loss, "val_loss": val_loss}
+    assert bool(explosion(row, 1.0, 0.7, plain=False)) is exploded

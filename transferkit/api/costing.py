@@ -2,15 +2,16 @@
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from transferkit.api.linear_candidates import fit
+from transferkit.api.linear_candidates import fit, fit_tried
 from transferkit.api.work import Work
 from transferkit.data.index import Index
-from transferkit.plan import Plan
+from transferkit.plan import Plan, late_stages
 from transferkit.progress import hidden, say
 from transferkit.strategies import Phase
 from transferkit.strategies.cost import Estimate, Span, estimate, inputs_of
@@ -109,6 +110,8 @@ def with_phases(plan: Plan, fitted: Fitted) -> Plan:
     resolved = {key: value for key, value in plan.resolved.items() if key not in TUNED}
     cut = replace(plan, phases=fitted.phases, reasons=(*plan.reasons, *fitted.reasons))
     if tuned := cut.finetune:
+        late = tuple(reason for reason in late_stages(tuned) if reason not in plan.reasons)
+        cut = replace(cut, reasons=(*cut.reasons, *late))
         return replace(cut, resolved=resolved | {key: getattr(tuned, key) for key in TUNED})
     strategy = fitted.phases[-1].name
     return replace(cut, strategy=strategy, resolved=resolved | {"strategy": strategy})
@@ -130,5 +133,9 @@ def _representatives(work: Work) -> np.ndarray:
 LINEAR_ROWS = 400
 
 
-def _fit_on(work: Work, phase: Phase, rows: np.ndarray) -> None:
-    fit(work, phase, rows, work.rows["val"])
+def _fit_on(work: Work, phase: Phase, rows: np.ndarray) -> Callable[[], object]:
+    """A linear phase on some rows; what is returned does the last fit of it again."""
+    _, tried = fit(work, phase, rows, work.rows["val"])
+    if not tried:
+        return partial(fit, work, phase, rows, work.rows["val"])
+    return partial(fit_tried, work, tried[0], rows, work.rows["val"])

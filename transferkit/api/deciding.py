@@ -24,6 +24,7 @@ from transferkit.training.optimizers import variables_by_stage
 from transferkit.training.penalties import loss_for
 
 SURGICAL = "surgical"
+GRADIENT_BATCH = 8
 
 
 def decide(
@@ -67,7 +68,10 @@ def _measured(work: Work, spec: BackboneSpec, weights: Path | None) -> Plan:
 
 
 def pulls_at_stages(work: Work) -> dict[str, float]:
-    """Relative gradient norm of each stage behind the linear classifier, on some images of train."""
+    """Relative gradient norm of each stage behind the linear classifier, on some images of train.
+
+    (Val has chosen the strength or the temperature of that classifier, as in every run.)
+    """
     network, stages = work.extractor.network, work.extractor.stages
     with work.watch.part("phases"), hidden():
         base = linear_candidate(work, work.plan.linear)
@@ -92,7 +96,9 @@ def _batches(work: Work) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     from transferkit.data.decode import decode_batch
 
     chosen = np.random.default_rng(work.recipe.seed).permutation(work.rows["train"])[:MOST_IMAGES]
-    for start in range(0, len(chosen), work.recipe.batch_size):
-        rows = chosen[start : start + work.recipe.batch_size]
+    # Few at a time: every stage keeps its activations here, of which training may leave most out.
+    size = min(work.recipe.batch_size, GRADIENT_BATCH)
+    for start in range(0, len(chosen), size):
+        rows = chosen[start : start + size]
         paths = [work.index.root / path for path in work.index.files["path"].iloc[rows]]
         yield decode_batch(paths, work.extractor.policy).astype(np.float32), work.labels[rows]

@@ -8,6 +8,7 @@ import numpy as np
 
 from transferkit.api.work import Candidate, Work, evaluated_splits, scores
 from transferkit.data.splits import fold_numbers
+from transferkit.data.units import unit_numbers
 from transferkit.errors import DataError, UsageError
 from transferkit.progress import say
 from transferkit.strategies import FeatureSet, Phase
@@ -46,7 +47,7 @@ def linear_candidate(work: Work, phase: Phase) -> Candidate:
         row |= {"top1": own, "val_top1": reached}
     row |= {"learning_rate": 0.0, "seconds": work.watch.seconds()["linear"] - started}
     model = models.classifier(work.extractor.network, work.extractor.stages, fitted, len(work.class_names))
-    notes = [_told(phase, tried)] if tried else []
+    notes = [_told(phase, tried)] if tried else _untold(phase, fitted)
     for note in notes:
         say(note)
     return Candidate(
@@ -78,32 +79,51 @@ def fit(
     choices = phase.choices or (FeatureSet(stages=phase.features),)
     methods = ("logistic",) if work.multilabel else phase.classifiers
     check_finite(work.bank.at(choices[0], train))
-    only = TriedClassifier(choices[0], methods[0], None, None, 0.0, math.nan, math.nan)
+    # Where nothing can be cross-validated, what the phase is for: as many stages as it may see.
+    widest = max(choices, key=lambda features: len(features.stages))
+    only = TriedClassifier(widest, methods[0], None, None, 0.0, math.nan, math.nan)
     if len(choices) == 1 and methods == ("logistic",) and not choices[0].selected:
-        return _fitted(work, only, train, val), ()
+        return fit_tried(work, only, train, val), ()
     sample = _sample(work, train)
     if sample is None:
-        return _fitted(work, only, train, val), ()
+        return fit_tried(work, only, train, val), ()
     tried = choose_classifier(work.bank, sample, choices, methods)
     whole = len(sample.rows) == len(train)
     taken = tried[0] if whole else replace(tried[0], temperature=math.nan)
-    return _fitted(work, taken, train, val), tried
+    return fit_tried(work, taken, train, val), tried
 
 
 def _sample(work: Work, train: np.ndarray) -> Sample | None:
-    """What is cross-validated; None where a class cannot be on both sides of a fold."""
-    rows = drawn_rows(train, work.labels[train], work.recipe.seed)
-    files = work.index.files.iloc[rows]
+    """What is cross-validated; None where fewer than two classes can be on both sides of a fold.
+
+    A class that cannot, being a single image or group, is left out, so that one rare class does not take
+    the choice from all others; the classifier that is taken learns it all the same.
+    """
+    rows, weights = drawn_rows(train, work.labels[train], work.recipe.seed), work.class_weights
+    if not work.multilabel:
+        rows = rows[_has_company(work.labels[rows], unit_numbers(work.index.files.iloc[rows]))]
+    files, labels = work.index.files.iloc[rows], work.labels[rows]
+    if not work.multilabel:
+        present, labels = np.unique(labels, return_inverse=True)
+        if len(present) < 2:
+            return None
+        weights = None if weights is None else weights[present]
     for folds in range(FOLDS, 1, -1):
         try:
             numbers = fold_numbers(files, folds, work.recipe.seed, work.multilabel)
         except (DataError, UsageError):
             continue
-        return Sample(rows=rows, labels=work.labels[rows], folds=numbers, weights=work.class_weights)
+        return Sample(rows=rows, labels=labels, folds=numbers, weights=weights)
     return None
 
 
-def _fitted(work: Work, taken: TriedClassifier, train: np.ndarray, val: np.ndarray) -> LinearClassifier:
+def _has_company(labels: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Of each image whether its class lies in two units at least, bool `(n,)`."""
+    pairs = np.unique(np.stack([labels, units]), axis=1)
+    return np.asarray(np.bincount(pairs[0], minlength=int(labels.max()) + 1)[labels] > 1)
+
+
+def fit_tried(work: Work, taken: TriedClassifier, train: np.ndarray, val: np.ndarray) -> LinearClassifier:
     """What was taken, fitted on all of train; where its temperature is NaN val gives it."""
     features, labels, classes = work.bank.at(taken.features, train), work.labels[train], len(work.class_names)
     scaling = scaling_of(features, work.bank.block_widths(taken.features), taken.features)
@@ -123,6 +143,14 @@ def _fitted(work: Work, taken: TriedClassifier, train: np.ndarray, val: np.ndarr
             factor = temperature(others[0] @ found.kernel + found.bias, others[1])
         found = found.tempered(factor)
     return replace(found.spread(kept, width), features=taken.features)
+
+
+def _untold(phase: Phase, fitted: LinearClassifier) -> list[str]:
+    """A sentence where something could have been chosen, but not by cross-validation."""
+    if len(phase.choices) < 2 or fitted.features is None:
+        return []
+    what = f"{fitted.method} on {fitted.features.name}"
+    return [f"{phase.name}: too few images of each class to cross-validate on train; {what} is taken unseen"]
 
 
 def _told(phase: Phase, tried: tuple[TriedClassifier, ...]) -> str:

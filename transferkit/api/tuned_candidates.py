@@ -45,7 +45,7 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
         trained = run_phase(job, phase, states=states, deadline=work.deadline)
         proved = proof(before, hashes(network, all_stages, head), rows)
     with work.watch.part("evaluation"):
-        found = {s: measure(job, rows)[0] for s, rows in evaluated_splits(work)}
+        found = {split: measure(job, judged)[0] for split, judged in evaluated_splits(work)}
     top1, loss = scores(work, found["val"], work.rows["val"])
     # Weights that are the start's again are the linear classifier, whatever rounding says of them.
     reached = (top1, -loss) if trained.best_epoch else start.score

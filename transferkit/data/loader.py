@@ -78,7 +78,7 @@ def epoch_batches(
 
     shape = source.take(order[:1]).shape[1:]
     kind = tf.int32 if labels.ndim == 1 else tf.float32
-    keys = order + len(labels) * _times_before(order)
+    keys = order + len(labels) * times_before(order)
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for start in range(0, len(order), batch_size):
@@ -104,7 +104,7 @@ def epoch_batches(
     return pairs.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 
 
-def _times_before(order: np.ndarray) -> np.ndarray:
+def times_before(order: np.ndarray) -> np.ndarray:
     """How often the row at each place of an order came before, int64."""
     places = np.argsort(order, kind="stable")
     _, first, counts = np.unique(order[places], return_index=True, return_counts=True)

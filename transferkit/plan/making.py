@@ -97,22 +97,26 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
         strategy=strategy,
         phases=phases,
         reasons=(*cell.reasons, why, *_phase_reasons(phases, setting), resize_why, balance.reason),
-        evidence={
-            "images": {str(s): int(n) for s, n in index.files["split"].value_counts().sort_index().items()},
-            "train_images": len(train),
-            "train_images_per_class_median": per_class,
-            "classes": setting.classes,
-            "lots_from_per_class": cell.amount.border,
-            "try_both": recipe.strategy == AUTO and cell.try_both,
-            "long_images_share": long_share,
-            "imbalance_ratio": balance.ratio,
-            **_measured(cell, evidence),
-        },
+        evidence=_counted(index, counts)
+        | {"try_both": recipe.strategy == AUTO and cell.try_both, "long_images_share": long_share}
+        | {"lots_from_per_class": cell.amount.border, "imbalance_ratio": balance.ratio}
+        | _measured(cell, evidence),
         resize=resize,
         balance=balance,
         multilabel=index.multilabel,
         resolved=_resolved(phases, image_size, strategy) | {"resize": resize, "balance": balance.method},
     )
+
+
+def _counted(index: Index, counts: dict[str, int]) -> dict[str, Any]:
+    """How many images there are, by split and in train by class."""
+    splits = index.files["split"].value_counts().sort_index()
+    return {
+        "images": {str(split): int(images) for split, images in splits.items()},
+        "train_images": int(splits.get("train", 0)),
+        "train_images_per_class_median": float(median(counts.values())),
+        "classes": len(counts),
+    }
 
 
 def _measured(cell: matrix.Cell, evidence: Evidence | None) -> dict[str, Any]:
@@ -190,15 +194,19 @@ def _phase_reasons(phases: tuple[Phase, ...], setting: Setting) -> tuple[str, ..
         f"{len(setting.stages)}), starts from the best linear classifier, and is kept only if it is "
         "better on val."
     )
-    joined = schedules.thawed(phase, phase.epochs - 1)
-    never = [stage for stage in phase.tuning.stages if stage not in joined]
-    if not never:
-        return (thaws,)
-    needed = phase.tuning.thaw_epochs * len(phase.tuning.stages) + 1
+    return (thaws, *late_stages(phase))
+
+
+def late_stages(phase: Phase) -> tuple[str, ...]:
+    """A sentence on the stages that gradual unfreezing does not reach, if there are any."""
+    joined, tuning = schedules.thawed(phase, phase.epochs - 1), phase.tuning
+    if tuning is None or len(joined) == len(tuning.stages):
+        return ()
+    never = ", ".join(stage for stage in tuning.stages if stage not in joined)
+    needed = tuning.thaw_epochs * len(tuning.stages) + 1
     return (
-        thaws,
-        f"{', '.join(never)} will not train: with a stage every {phase.tuning.thaw_epochs} epochs all have "
-        f"joined after {needed} epochs, and there are {phase.epochs} (--set thaw_epochs, --set epochs).",
+        f"{never} will not train: with a stage every {tuning.thaw_epochs} epochs all have joined after "
+        f"{needed} epochs, and there are {phase.epochs} (--set thaw_epochs, --set epochs).",
     )
 
 

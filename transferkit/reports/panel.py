@@ -8,7 +8,6 @@ from transferkit.strategies import Phase, Tuning
 from transferkit.strategies.amount import LOTS_FROM_IMAGES
 from transferkit.strategies.cost import Estimate
 from transferkit.strategies.matrix import MATRIX
-from transferkit.strategies.similarity import BATCHNORM_BORDER
 from transferkit.timing import in_words
 
 COLUMNS = {"similar": "similar to ImageNet", "different": "different from ImageNet"}
@@ -80,7 +79,7 @@ def _similarity_axis(plan: Plan, width: int) -> list[str]:
     if not found:
         return [_folded(f"Similarity: {plan.similarity}, not measured.", width)]
     score, border = found["score"], found["border"]
-    if border == BATCHNORM_BORDER:
+    if found["measure"] == "batchnorm":
         number = f"the images lie {score:.2f} from ImageNet, and different starts at {border:.2f}"
         gauge = _gauge("similar", score / border, "different")
     else:
@@ -89,7 +88,7 @@ def _similarity_axis(plan: Plan, width: int) -> list[str]:
             f"{100 * border:+.1f}"
         )
         gauge = []
-    stated = " (stated)" if found["measure"] == "stated" else ""
+    stated = " (stated)" if found["stated"] else ""
     near = ": near the border" if found["near"] else ""
     return [_folded(f"Similarity: {plan.similarity}{stated}; {number}{near}.", width), *gauge]
 

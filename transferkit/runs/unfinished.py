@@ -235,6 +235,8 @@ def _move(result: Writing, told: dict[str, Any]) -> None:
                 if file.is_file() and file.name not in (NAME, _WHOLE):
                     file.rename(result.aside / RESUME / file.name)
         result.folder = _replace(result.folder, result.aside, told["overwrite"])
+    # First of all what says that there is something to go on with.
+    (result.place / SOURCE).unlink(missing_ok=True)
     shutil.rmtree(result.place)
 
 

@@ -11,4 +11,4 @@ def batchnorm(setting: Setting) -> tuple[Phase, ...]:
     price of 1 (arXiv:1810.10703).
     """
     phase = finetune_phase(setting, freeze_depth=0, only="batchnorm")
-    return (*classifiers(setting), phase)
+    return (*classifiers(setting, phase.freeze_depth), phase)

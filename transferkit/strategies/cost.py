@@ -52,8 +52,10 @@ REPORT_S = 2.0
 # A backward pass takes twice as long as a forward pass: one product for the inputs' slopes and one for
 # the weights' (Kaplan 2020, arXiv:2001.08361, section 2.1).
 BACKWARD = 2
-# Fewest and most steps of a range test, as `training.finder` takes them.
+# Fewest and most steps of a range test: with fewer they are over 1.4 times apart in rate; more tell no more.
 FINDER_STEPS = (40, 100)
+# Images that a classifier is chosen on at most: above it the order of the feature sets no longer changes.
+CHOICE_IMAGES = 1500
 
 
 def estimate(phases: Sequence[Phase], pilot: Pilot, *, stages: Sequence[StageCost], load: Load) -> Estimate:
@@ -72,7 +74,7 @@ def estimate(phases: Sequence[Phase], pilot: Pilot, *, stages: Sequence[StageCos
         "index": pilot.index,
         "bank": pilot.first_forward + load.new * (pilot.decode + pilot.forward) if load.new else 0.0,
         "evidence": pilot.evidence,
-        "linear": load.train * sum(pilot.linear.get(phase.name, 0.0) for phase in phases),
+        "linear": sum(_linear(phase, pilot, load) for phase in phases),
     }
     seconds = {part: Span(value, value) for part, value in fixed.items()}
     for phase in phases:
@@ -83,6 +85,12 @@ def estimate(phases: Sequence[Phase], pilot: Pilot, *, stages: Sequence[StageCos
     seconds["report"] = Span(REPORT_S, REPORT_S)
     disk = sum(_on_disk(phase, stages, load) for phase in phases if phase.kind == "finetune")
     return Estimate(seconds=seconds, memory=_memory(phases, pilot, stages, load), disk=disk)
+
+
+def _linear(phase: Phase, pilot: Pilot, load: Load) -> float:
+    """Seconds of a linear phase; features and classifier are chosen on some images at most."""
+    both, last = pilot.linear.get(phase.name, 0.0), pilot.refit.get(phase.name, 0.0)
+    return min(load.train, CHOICE_IMAGES) * (both - last) + load.train * last
 
 
 def expected_epochs(phase: Phase) -> int:

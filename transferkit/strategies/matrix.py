@@ -63,7 +63,12 @@ class Cell:
         if self.plain != "linear" or self.try_both or None not in self.stated or self.gap is None:
             return False
         # On photographs of things more stages are often worse, so chance is not enough.
-        return self.gap[0] > self.gap[1]
+        return self.gap[0] > self.gap[1] or self.in_grey_zone
+
+    @property
+    def in_grey_zone(self) -> bool:
+        """Whether the images may be similar or different."""
+        return self.similar is not None and self.similar.near
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -83,6 +88,10 @@ class Cell:
         relation = "similar to ImageNet" if self.similarity == "similar" else "different from ImageNet"
         much = {"little": "little data", "lots": "lots of data"}[self.amount.verdict]
         told = f"The matrix: {relation}, {much}: {self.plain}"
+        if self.several_stages and self.in_grey_zone:
+            return (
+                f"{told}; but that they are similar is not sure, so multistage is tried too and val decides."
+            )
         if self.several_stages and self.gap:
             return (
                 f"{told}; but several stages did {100 * self.gap[0]:.1f} points better than the last on "

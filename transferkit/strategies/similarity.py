@@ -38,15 +38,17 @@ class Similarity:
 
     Attributes:
         verdict: `similar` or `different`.
-        measure: what decided: `stated`, `batchnorm` or `stages`.
-        score: its number; `border`: above it a set is different. With `stated` those of the measure that
-            would have decided.
-        near: whether the score lies in the grey zone around the border.
+        measure: what decided, or would have if nothing were stated: `batchnorm` or `stages`.
+        stated: whether the user said so.
+        score: the measure's number; `border`: above it a set is different.
+        near: whether this is the grey zone: a distance that both kinds have, or a gap that is within its
+            error of the border where there is no distance.
         sentences: one for each measure, with its numbers.
     """
 
     verdict: str
     measure: str
+    stated: bool
     score: float
     border: float
     near: bool
@@ -61,17 +63,15 @@ def judge(evidence: Evidence, stated: str | None = None) -> Similarity:
         stated: `similar` or `different` where the user says so, which goes before what was measured.
     """
     distance = evidence.batchnorm if evidence.size_ratio >= LEAST_SIZE_RATIO else None
-    by_stages = "different" if evidence.gap > _gap_border(evidence) else "similar"
-    if distance is None:
-        found, measure, score, border = by_stages, "stages", evidence.gap, _gap_border(evidence)
-        near = abs(score - border) <= evidence.gap_error
+    if distance is None or _is_grey(distance):
+        measure, score, border = "stages", evidence.gap, _gap_border(evidence)
+        near = distance is not None or abs(score - border) <= evidence.gap_error
     else:
-        score, border, near = distance, BATCHNORM_BORDER, _is_grey(distance)
-        found = by_stages if near else "different" if score > border else "similar"
-        measure = "stages" if near else "batchnorm"
+        measure, score, border, near = "batchnorm", distance, BATCHNORM_BORDER, False
     return Similarity(
-        verdict=stated or found,
-        measure="stated" if stated else measure,
+        verdict=stated or ("different" if score > border else "similar"),
+        measure=measure,
+        stated=stated is not None,
         score=score,
         border=border,
         near=near,

@@ -1,5 +1,6 @@
 """Thaw the first, the middle or the last stages: those that the new data pull at hardest."""
 
+from transferkit.errors import UsageError
 from transferkit.strategies.base import Phase, Setting, finetune_phase
 from transferkit.strategies.multistage import classifiers
 
@@ -9,7 +10,15 @@ def surgical(setting: Setting) -> tuple[Phase, ...]:
 
     Without measured gradients the last third. Source: Lee 2023, surgical fine-tuning
     (arXiv:2210.11466): a shift of the pixels wants the first layers, one of the labels the last.
+
+    Raises:
+        UsageError: a freeze depth is stated.
     """
+    if setting.freeze_depth is not None:
+        raise UsageError(
+            f"freeze_depth {setting.freeze_depth} says nothing to strategy surgical, which chooses by the "
+            "gradients what it thaws. Leave it at auto, or use finetune-top, finetune-deep or full."
+        )
     start, stop = _chosen(setting)
     phase = finetune_phase(setting, freeze_depth=start, stages=setting.stages[start:stop])
     return (*classifiers(setting, phase.freeze_depth), phase)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from transferkit.data.balance import sample_weights
+from transferkit.data.loader import times_before
 from transferkit.strategies import FeatureSet
+from transferkit.strategies.cost import CHOICE_IMAGES
 from transferkit.training import probes
 from transferkit.training.bank import PooledBank
 from transferkit.training.discriminant import out_of_fold, temperature
@@ -19,8 +21,7 @@ from transferkit.training.logistic import Regression
 from transferkit.training.scaling import Scaling, by_block, standard
 from transferkit.training.selection import row_norms, strongest
 
-# Images that are cross-validated at most: above it the order of the feature sets no longer changes.
-MOST_IMAGES = 1500
+MOST_IMAGES = CHOICE_IMAGES
 # Images that each class has among them at least, if it has as many.
 LEAST_OF_CLASS = 5
 FOLDS = 5
@@ -128,14 +129,17 @@ def drawn_rows(rows: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
         labels: of these rows: class numbers `(N,)` or a matrix `(N, C)` of 0 and 1.
         seed: of the draw.
     """
-    targets = labels if labels.ndim == 2 else np.eye(int(labels.max()) + 1)[labels]
-    most = max(MOST_IMAGES, LEAST_OF_CLASS * targets.shape[1])
+    classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
+    most = max(MOST_IMAGES, LEAST_OF_CLASS * classes)
     if len(rows) <= most:
         return rows
     shuffled = np.random.default_rng(seed).permutation(len(rows))
+    if labels.ndim == 2:
+        rank = np.cumsum(labels[shuffled], axis=0)
+        first = ((labels[shuffled] > 0) & (rank <= LEAST_OF_CLASS)).any(axis=1)
+    else:
+        first = times_before(labels[shuffled]) < LEAST_OF_CLASS
     place = np.arange(len(rows)) / len(rows)
-    rank = np.cumsum(targets[shuffled], axis=0)
-    first = ((targets[shuffled] > 0) & (rank <= LEAST_OF_CLASS)).any(axis=1)
     return np.sort(rows[shuffled[np.argsort(place - first, kind="stable")[:most]]])
 
 

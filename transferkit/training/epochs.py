@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from transferkit.training.model import set_trainable
 from transferkit.training.optimizers import make_optimizer
 from transferkit.training.penalties import loss_for
 from transferkit.training.state import restore, snapshot
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,26 @@ def fit_epoch(
         bar: counts the steps.
         interrupt: ends the epoch.
     """
+
+    def fit(job: Job) -> tuple[dict[str, float], int]:
+        steps = _steps(job, rate, bar, interrupt)
+        fitted = job.model.fit(epoch_of(job, epoch), epochs=1, shuffle=False, verbose=0, callbacks=[steps])
+        return {name: float(values[-1]) for name, values in fitted.history.items()}, steps.taken
+
+    job, (logs, taken) = halving(job, fit)
+    return Epoch(job, logs, taken == job.steps and math.isfinite(logs["loss"]))
+
+
+def halving(job: Job, act: Callable[[Job], T]) -> tuple[Job, T]:
+    """What `act` gives; when memory runs out it begins again from the same weights with half the batch.
+
+    Raises:
+        TrainingError: not even one image fits.
+    """
     before = snapshot(job.model)
     while True:
-        steps = _steps(job, rate, bar, interrupt)
         try:
-            batches = epoch_of(job, epoch)
-            fitted = job.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[steps])
+            return job, act(job)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -118,9 +134,6 @@ def fit_epoch(
             job = replace(job, batch_size=job.batch_size // 2)
             say(f"out of memory; going on with batches of {job.batch_size}")
             restore(job.model, before)
-            continue
-        logs = {name: float(values[-1]) for name, values in fitted.history.items()}
-        return Epoch(job, logs, steps.taken == job.steps and math.isfinite(logs["loss"]))
 
 
 def epoch_of(job: Job, epoch: int) -> Any:

@@ -160,7 +160,10 @@ def probe(features: Mapping[str, np.ndarray], whole: np.ndarray, looked: Looked,
         seed: of the folds.
     """
     labels, units = looked.labels, looked.units
-    folds = stratified_folds(labels, min(FOLDS, len(np.unique(units))), seed, units)
+    if (count := len(np.unique(units))) < 2:
+        # A single group, such as one patient: within it is all there is to compare.
+        units, count = np.arange(len(labels)), len(labels)
+    folds = stratified_folds(labels, min(FOLDS, count), seed, units)
     each = {
         name: judged(out_of_fold(compact(part), labels, folds, part.shape[1]), labels)
         for name, part in features.items()

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from transferkit.progress import task
+from transferkit.strategies.cost import FINDER_STEPS
+from transferkit.training.interrupting import Interrupt
 
 LOWEST, HIGHEST = 1e-6, 1.0
-# Fewer steps than the first are over 1.4 times apart in rate, so batches come again; more tell no more.
-FEWEST_STEPS, MOST_STEPS = 40, 100
+FEWEST_STEPS, MOST_STEPS = FINDER_STEPS
 # Weight of the past in the smoothed loss, and how many times its best counts as diverged.
 SMOOTHING, DIVERGED = 0.9, 4.0
 
@@ -34,7 +35,7 @@ class Found:
     suggestion: float | None
 
 
-def find_rate(model: Any, batches: Any) -> Found:
+def find_rate(model: Any, batches: Any, interrupt: Interrupt | None = None) -> Found:
     """A learning rate for a compiled model, from steps whose rate grows from 1e-6 to 1.
 
     Weights, optimizer, seeds of dropout and the random state of Python and numpy are afterwards what they
@@ -44,6 +45,7 @@ def find_rate(model: Any, batches: Any) -> Found:
         model: compiled.
         batches: sized and iterable: inputs and labels, or these and images' weights. 40 to 100 steps are
             taken: as many as there are batches if that is between.
+        interrupt: ends the test after the step.
     """
     steps = min(MOST_STEPS, max(FEWEST_STEPS, len(batches)))
     rates = np.geomspace(LOWEST, HIGHEST, steps)
@@ -58,7 +60,8 @@ def find_rate(model: Any, batches: Any) -> Found:
             now = SMOOTHING * now + _loss(model.train_on_batch, batch)
             then = SMOOTHING * then + starts[number % len(starts)]
             loss = float(np.mean(starts)) * now / max(then, 1e-12)
-            if not math.isfinite(loss) or loss > DIVERGED * min([*losses, loss]):
+            diverged = not math.isfinite(loss) or loss > DIVERGED * min([*losses, loss])
+            if diverged or (interrupt and interrupt.asked):
                 break
             losses.append(loss)
             bar.advance()

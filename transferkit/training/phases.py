@@ -9,7 +9,7 @@ from typing import Any
 from transferkit.progress import say, task
 from transferkit.strategies import Phase, Tuning, schedules
 from transferkit.timing import Deadline
-from transferkit.training.epochs import carry_over, compiled, epoch_of, fit_epoch, inner, slots
+from transferkit.training.epochs import carry_over, compiled, epoch_of, fit_epoch, halving, inner, slots
 from transferkit.training.finder import find_rate
 from transferkit.training.interrupting import Interrupt, deferred
 from transferkit.training.job import Job, measure
@@ -90,7 +90,7 @@ def run_phase(
     try:
         with deferred() as interrupt:
             known = states.read() if states else None
-            progress = known[0] if known else _first(job, phase, stage_of)
+            progress = known[0] if known else _first(job, phase, stage_of, interrupt)
             loop = _Loop(job, phase, progress, start, stage_of, states, interrupt, deadline or Deadline())
             loop.job = replace(job, batch_size=progress.batch_size)
             loop.phase = replace(phase, learning_rate=progress.learning_rate)
@@ -101,7 +101,7 @@ def run_phase(
         remove_l2_sp(job.model)
 
 
-def _first(job: Job, phase: Phase, stage_of: dict[str, str]) -> Progress:
+def _first(job: Job, phase: Phase, stage_of: dict[str, str], interrupt: Interrupt) -> Progress:
     """The progress of a phase that has done nothing yet, but for finding its rate."""
     _, loss, reached = measure(job, job.val)
     progress = Progress(learning_rate=phase.learning_rate, batch_size=job.batch_size, start=(reached, loss))
@@ -109,7 +109,8 @@ def _first(job: Job, phase: Phase, stage_of: dict[str, str]) -> Progress:
     if not phase.tuning.find_rate:
         return progress
     compiled(job, phase, phase.tuning.stages, stage_of=stage_of, joined={})
-    found = find_rate(job.model, epoch_of(job, 0)).suggestion
+    job, tested = halving(job, lambda job: find_rate(job.model, epoch_of(job, 0), interrupt))
+    progress.batch_size, found = job.batch_size, tested.suggestion
     if found is None:
         told = f"the range test saw no rate at which the loss falls; {phase.learning_rate:.2g} is taken"
     else:
@@ -183,9 +184,11 @@ def _attempt(loop: _Loop) -> str:
     progress, phase = loop.progress, loop.phase
     with task(phase.name, phase.epochs * loop.job.steps, "steps") as bar:
         bar.advance(len(progress.rows) * loop.job.steps)
-        while not (reason := _ended(loop)):
+        while True:
             if loop.interrupt.asked:
                 return "interrupted"
+            if reason := _ended(loop):
+                break
             loop.began = time.perf_counter()
             _thaw(loop)
             epoch = fit_epoch(
@@ -252,7 +255,9 @@ def _rates(loop: _Loop) -> Callable[[Job, int], float]:
 
 
 def _cuts(loop: _Loop) -> int:
-    losses = [row["val_loss"] for row in loop.progress.rows]
+    """Cuts by the epochs since the last thaw: what joins gets the whole rate first."""
+    done = len(loop.progress.rows)
+    losses = [row["val_loss"] for row in loop.progress.rows[_last_thaw(loop.phase, done) :]]
     return schedules.plateau_cut(losses, smoothing=loop.job.smoothing) if losses else 0
 
 
@@ -272,7 +277,9 @@ def _judge(loop: _Loop, logs: dict[str, float], bar: Any) -> str:
         bar.note(
             f"epoch {number} loss {logs['loss']:.3f} val loss {val_loss:.3f} val {measured} {reached:.3f}"
         )
-        if exploded := explosion(row, progress.start[1], math.log(2 if job.multilabel else job.classes)):
+        chance, tuning = math.log(2 if job.multilabel else job.classes), loop.phase.tuning
+        plain = not (tuning and (tuning.label_smoothing or tuning.l2_sp))
+        if exploded := explosion(row, progress.start[1], chance, plain=plain):
             return exploded
         progress.best_epoch = _best(loop)
         if progress.best_epoch == number:

@@ -12,6 +12,8 @@ import numpy as np
 from transferkit.backbones.build import build
 from transferkit.backbones.catalogue import BackboneSpec
 from transferkit.backbones.weights import load, places
+from transferkit.errors import WeightsError
+from transferkit.progress import say
 from transferkit.training.bank import predict
 
 # Enough: with more of either the mean distance moves by under a hundredth.
@@ -110,7 +112,12 @@ def source_confidence(
     network = build(spec, images.shape[1], classifier=True)
     if network.count_params() != spec.parameters_top:
         return None
-    load(network, spec, file)
+    try:
+        load(network, spec, file)
+    except WeightsError as error:
+        # Told only, decided by never: a broken file that nothing needs must not end the run.
+        say(f"evidence: no confidence of the ImageNet classifier: {error}")
+        return None
     p = np.clip(predict(network, images[:IMAGES], BATCH).astype(np.float64), 1e-12, 1)
     entropy = -(p * np.log(p)).sum(axis=1) / np.log(p.shape[1])
     return float(p.max(axis=1).mean()), float(entropy.mean())

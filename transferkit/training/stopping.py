@@ -82,7 +82,7 @@ def waited(losses: Sequence[float], since: int = 0) -> int:
     return len(losses) - max(lowest, since)
 
 
-def explosion(row: Mapping[str, Any], first_loss: float, chance: float) -> str:
+def explosion(row: Mapping[str, Any], first_loss: float, chance: float, *, plain: bool = True) -> str:
     """How a loss has left the range that training can come back from, or "".
 
     That is: not finite, or over three times its first value and worse than guessing. A linear
@@ -92,12 +92,14 @@ def explosion(row: Mapping[str, Any], first_loss: float, chance: float) -> str:
         row: of the history: `epoch`, `loss` and `val_loss`.
         first_loss: of val before the first epoch.
         chance: the loss of guessing.
+        plain: whether the train loss is that of val; one with label smoothing or a penalty is not, so it
+            only has to be finite.
     """
     limit = max(EXPLOSION * first_loss, chance)
     for name in ("loss", "val_loss"):
         if not math.isfinite(row[name]):
             return f"{name} is not finite in epoch {row['epoch']}"
-        if row[name] > limit:
+        if row[name] > limit and (plain or name == "val_loss"):
             return (
                 f"{name} {row[name]:.3g} in epoch {row['epoch']} is over {EXPLOSION:g} times the "
                 f"start's {first_loss:.3g} and worse than guessing"

@@ -1,0 +1,38 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.api.test_multilabel import draw_several
+
+JAX_RUN = """
+import sys
+import tests.conftest as shared
+from transferkit.backbones import build, catalogue, table
+table.TABLE = (*catalogue.every(), shared.TOY)
+build.build = lambda spec, size=None, classifier=False: shared.toy_network(size or 32)
+from transferkit.api import finetune
+from transferkit.recipe import Recipe
+quick = Recipe(backbone="toy", weights="none", batch_size=64, epochs=1)
+def run(data, name, **values):
+    done = finetune(data, quick.updated(values | {"learning_rate": 1e-3}, "test"), out=sys.argv[3] + name)
+    assert done.environment["backend"] == "jax", done.environment
+    return done
+weighted = run(sys.argv[1], "weighted", strategy="finetune-top", balance="weights")
+assert weighted.plan["balance"]["weights"]
+assert weighted.metrics["splits"]["val"]["top1"] >= weighted.metrics["linear_top1"]["val"]
+several = run(sys.argv[2], "several", strategy="finetune-top", balance="weights")
+scored = several.metrics["splits"]["val"]["map"]
+assert scored >= several.metrics["linear_map"]["val"] > several.metrics["baseline_map"]["val"]
+"""
+
+
+def test_weights_and_several_labels_run_on_jax(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("jax")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    data = draw_several(tmp_path / "several", 60)
+    arguments = [sys.executable, "-c", JAX_RUN, str(photos), str(data), str(tmp_path / "run-")]
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(arguments, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
