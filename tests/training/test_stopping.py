@@ -7,8 +7,8 @@ from transferkit.training.stopping import Standing, best_epoch, explosion, smoot
 START = Standing(0.7, 0.9)
 
 
-def kept(*epochs: tuple[float, float], ranked: bool = False) -> int:
-    return best_epoch(START, [Standing(*one) for one in epochs], ranked=ranked)
+def kept(*epochs: tuple[float, float], images: int = 10, ranked: bool = False) -> int:
+    return best_epoch(START, [Standing(*one) for one in epochs], images, ranked=ranked)
 
 
 def test_a_smoothed_loss_begins_at_the_first():
@@ -25,9 +25,12 @@ def test_an_epoch_that_would_lose_to_the_start_is_not_kept_for_its_loss():
     assert kept((0.69, 0.1), (0.72, 0.8)) == 2
 
 
-def test_an_epoch_that_beats_the_start_is_kept_though_its_loss_is_higher():
-    # Fine-tuned networks are surer of themselves, right or wrong.
-    assert kept((0.78, 1.4), (0.8, 1.3), (0.82, 1.5)) == 2
+def test_a_higher_top1_with_a_higher_loss_is_kept_only_where_it_is_no_chance():
+    # Fine-tuned networks are surer of themselves, right or wrong. .1 is two standard errors of the
+    # difference, 2 sqrt((.3 + .2) / n), at n = 200.
+    assert kept((0.78, 1.4), (0.8, 1.3), images=199) == 0
+    assert kept((0.78, 1.4), (0.8, 1.3), images=201) == 2
+    assert kept((0.8, 0.8), images=10) == 1
 
 
 def test_equal_top1_is_decided_by_the_loss():

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from transferkit.api.linear_candidates import linear_candidate
 from transferkit.api.tuned_candidates import tuned_candidate
 from transferkit.api.work import Candidate, Work
 from transferkit.progress import say
 from transferkit.strategies import Phase
 from transferkit.training import model as models
+from transferkit.training import stopping
 from transferkit.training.state import StateFolder
 
 
@@ -79,27 +78,24 @@ def _seen_by(one: Candidate) -> tuple[str, ...]:
 def beats(work: Work, new: Candidate, best: Candidate) -> tuple[bool, list[str]]:
     """Whether a candidate takes the place of the best so far, and what a reader should know of it.
 
-    It does where it is better on val. Where the plan was not sure that fine-tuning pays and tried it all
-    the same, the fine-tuned network must be better by a standard error of the difference too: on a val of
-    some twenty images the better of two equals often looks better by chance.
+    Decided as `stopping.beats` does for epochs; a higher top-1 that is not enough is told.
     """
-    if new.score <= best.score:
-        return False, []
-    if new.fitted is not None or work.multilabel or not work.plan.evidence.get("try_both"):
-        return True, []
-    labels = work.labels[work.rows["val"]]
-    right = [one.probabilities["val"].argmax(axis=1) == labels for one in (new, best)]
-    difference = right[0].astype(float) - right[1]
-    error = float(difference.std() / np.sqrt(len(labels)))
-    if difference.mean() > error:
-        return True, []
-    what = (
-        f"fine-tuned: val top-1 {new.score[0]:.1%} against {best.score[0]:.1%} of the {best.name} classifier"
+    images = len(work.rows["val"])
+    won = stopping.beats(standing(new), standing(best), images, ranked=work.multilabel)
+    if won or not new.score[0] > best.score[0]:
+        return won, []
+    note = (
+        f"{new.name}: val top-1 {new.score[0]:.1%} against {best.score[0]:.1%} of the {best.name} "
+        f"classifier, but log-loss {-new.score[1]:.3f} against {-best.score[1]:.3f}: on {images} images the "
+        "higher top-1 may be chance, so it is not kept"
     )
-    why = f"is no more than chance gives on {len(labels)} images (standard error {error:.1%})"
-    note = f"{what} {why if difference.mean() else 'is no gain'}: not kept"
     say(note)
     return False, [note]
+
+
+def standing(one: Candidate) -> stopping.Standing:
+    """A candidate as epochs are compared."""
+    return stopping.Standing(one.score[0], -one.score[1])
 
 
 def kept_reason(work: Work, base: Candidate, best: Candidate) -> str:
@@ -108,7 +104,7 @@ def kept_reason(work: Work, base: Candidate, best: Candidate) -> str:
     if best.name == base.name:
         if len(work.plan.phases) == 1:
             return f"nothing else was asked for; {measure} {base.score[0]:.1%}."
-        return f"nothing else beat its {measure} of {base.score[0]:.1%}."
+        return f"nothing else was better on val; its {measure} is {base.score[0]:.1%}."
     if best.score[0] > base.score[0]:
         return f"{measure} {best.score[0]:.1%} against {base.score[0]:.1%} of the linear classifier."
     return (

@@ -69,7 +69,7 @@ def run_phase(
 ) -> Trained:
     """Train; the model is left with its best weights.
 
-    Best is what `stopping.better` says, the start included. When the loss explodes the start is restored
+    Best is what `stopping.best_epoch` says, the start included. When the loss explodes the start is restored
     and the rate cut to a third; if that does not help, the start is what is left. Ctrl-C ends the step,
     and the best so far is left.
 
@@ -291,4 +291,5 @@ def _best(loop: _Loop) -> int:
     key = "val_map" if loop.job.multilabel else "val_top1"
     reached = [row[key] for row in loop.progress.rows]
     epochs = [Standing(*pair) for pair in zip(reached, loop.losses, strict=True)]
-    return best_epoch(Standing(*loop.progress.start), epochs, ranked=loop.job.multilabel)
+    images, ranked = len(loop.job.val), loop.job.multilabel
+    return best_epoch(Standing(*loop.progress.start), epochs, images, ranked=ranked)
