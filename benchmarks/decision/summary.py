@@ -1,15 +1,16 @@
-"""The study's lines as tables: test top-1 of each strategy, and the regret of `auto`.
+"""The study's lines as tables: test top-1 of each strategy, the regret of `auto`, and what it costs.
 
-    python benchmarks/decision/summary.py RESULTS.jsonl... > SUMMARY.md
+    python benchmarks/decision/summary.py RESULTS.jsonl... [--cold COLD.jsonl...] > SUMMARY.md
 
-The regret of a run is the best strategy's test top-1 on the same images and seed less its own. The best
-of several noisy figures is too high by itself, so the regret of the best *fixed* choice per set and
-amount (median over seeds) stands beside it.
+The regret of a run is the best strategy's test top-1 on the same images less its own. The best of several
+noisy figures is too high by itself, so each cell's regret against the one strategy that was best there over
+all seeds stands beside it. The cost is the seconds of `auto` by those of the strategy it chose, in runs
+with caches of their own (`study.py --cold`) and without the start of the program.
 """
 
+import argparse
 import json
 import statistics
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,21 @@ from typing import Any
 FIXED = ("linear", "multistage", "finetune-top", "finetune-deep", "full")
 ALL = (*FIXED, "auto")
 Cell = tuple[str, str, int, int]
+Runs = dict[str, dict[str, Any]]
 
 
-def read(paths: list[str]) -> dict[Cell, dict[int, dict[str, Any]]]:
+def read(paths: list[Path]) -> dict[Cell, dict[int, Runs]]:
     """Cell (set, backbone, image size, images per class) to seed to strategy to its line."""
-    found: dict[Cell, dict[int, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    found: dict[Cell, dict[int, Runs]] = defaultdict(lambda: defaultdict(dict))
     for path in paths:
-        for text in Path(path).read_text(encoding="utf-8").splitlines():
+        for text in path.read_text(encoding="utf-8").splitlines():
             line = json.loads(text)
             cell = (line["set"], line["backbone"], line["image_size"], line["per_class"])
             found[cell][line["seed"]][line["strategy"]] = line
     return found
 
 
-def complete(cells: dict[Cell, dict[int, dict[str, Any]]]) -> dict[Cell, list[dict[str, Any]]]:
+def complete(cells: dict[Cell, dict[int, Runs]]) -> dict[Cell, list[Runs]]:
     """The seeds of each cell for which every strategy was run."""
     whole = {
         cell: [runs for _, runs in sorted(seeds.items()) if set(ALL) <= set(runs)]
@@ -39,37 +41,85 @@ def complete(cells: dict[Cell, dict[int, dict[str, Any]]]) -> dict[Cell, list[di
     return {cell: runs for cell, runs in whole.items() if runs}
 
 
-def regrets(runs: list[dict[str, Any]], strategy: str) -> list[float]:
-    """Points that a strategy lies behind the best fixed one, a value a seed; below zero where ahead."""
-    return [100 * (max(run[name]["test"] for name in FIXED) - run[strategy]["test"]) for run in runs]
+def tests(runs: list[Runs], strategy: str) -> list[float]:
+    """Test top-1 in percent, a value a seed."""
+    return [100 * run[strategy]["test"] for run in runs]
 
 
-def row(cell: Cell, runs: list[dict[str, Any]]) -> str:
-    tests = {name: [run[name]["test"] for run in runs] for name in ALL}
-    shown = [
-        f"{statistics.median(found):.3f} ({min(found):.3f}-{max(found):.3f})" for found in tests.values()
-    ]
+def regrets(runs: list[Runs], strategy: str) -> list[float]:
+    """Points that a strategy lies behind the best fixed one of the same seed; below zero where ahead."""
+    best = [max(each) for each in zip(*(tests(runs, name) for name in FIXED), strict=True)]
+    return [top - own for top, own in zip(best, tests(runs, strategy), strict=True)]
+
+
+def fixed_regret(runs: list[Runs], strategy: str) -> float:
+    """Points that a strategy's mean lies behind that of the one strategy that was best in the cell."""
+    return max(statistics.mean(tests(runs, name)) for name in FIXED) - statistics.mean(tests(runs, strategy))
+
+
+def row(cell: Cell, runs: list[Runs]) -> str:
+    """A cell's line: median and range of test top-1, what `auto` chose and kept, both regrets."""
+    shown = []
+    for name in ALL:
+        found = tests(runs, name)
+        shown.append(f"{statistics.median(found):.1f} ({min(found):.1f}-{max(found):.1f})")
     chosen = "/".join(sorted({run["auto"]["chosen"] for run in runs}))
-    regret = statistics.mean(regrets(runs, "auto"))
+    kept = "/".join(run["auto"]["kept"] for run in runs)
+    lost = [f"{each:+.1f}" for each in (statistics.mean(regrets(runs, "auto")), fixed_regret(runs, "auto"))]
     name, backbone, size, per_class = cell
-    cells = [name, f"{backbone} {size}", str(per_class), *shown, chosen, f"{regret:+.1f}"]
+    cells = [name, f"{backbone} {size}", str(per_class), *shown, chosen, kept, *lost]
     return f"| {' | '.join(cells)} |"
 
 
-def main() -> None:
-    cells = complete(read(sys.argv[1:]))
-    head = ["set", "backbone", "per class", *ALL, "auto chose", "regret"]
-    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    for cell in sorted(cells):
-        print(row(cell, cells[cell]))
-    print("\n| strategy | mean regret | worst cell | worst run | mean test |\n|---|---|---|---|---|")
+def strategies(cells: dict[Cell, list[Runs]]) -> list[str]:
+    """A line for each strategy over all cells, which count alike."""
+    lines = [
+        "| strategy | mean test | mean regret | worst cell | mean regret to the fixed best | worst cell |"
+    ]
+    lines.append("|---|---|---|---|---|---|")
     for name in ALL:
-        by_cell = [regrets(runs, name) for runs in cells.values()]
-        mean = statistics.mean(statistics.mean(found) for found in by_cell)
-        worst = max(statistics.mean(found) for found in by_cell)
-        single = max(max(found) for found in by_cell)
-        test = statistics.mean(statistics.mean(run[name]["test"] for run in runs) for runs in cells.values())
-        print(f"| {name} | {mean:.2f} | {worst:.1f} | {single:.1f} | {test:.4f} |")
+        own = [statistics.mean(regrets(runs, name)) for runs in cells.values()]
+        fixed = [fixed_regret(runs, name) for runs in cells.values()]
+        test = statistics.mean(statistics.mean(tests(runs, name)) for runs in cells.values())
+        figures = (statistics.mean(own), max(own), statistics.mean(fixed), max(fixed))
+        lines.append(f"| {name} | {test:.2f} | {' | '.join(f'{each:.2f}' for each in figures)} |")
+    return lines
+
+
+def costs(cells: dict[Cell, dict[int, Runs]]) -> list[str]:
+    """Seconds of `auto` by those of the strategy it chose."""
+    ratios = []
+    for seeds in cells.values():
+        for runs in seeds.values():
+            other = runs.get(runs["auto"]["chosen"]) if "auto" in runs else None
+            if other:
+                ratios.append(_work(runs["auto"]) / _work(other))
+    if not ratios:
+        return []
+    middle = statistics.median(ratios)
+    return [
+        f"Cost of auto by that of the strategy it chose, {len(ratios)} pairs of cold runs: median {middle:.2f} "
+        f"({min(ratios):.2f}-{max(ratios):.2f})."
+    ]
+
+
+def _work(line: dict[str, Any]) -> float:
+    return float(line["parts"]["total"] - line["parts"]["startup"])
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("results", nargs="+", type=Path)
+    parser.add_argument("--cold", nargs="+", type=Path, default=[])
+    asked = parser.parse_args()
+    cells = complete(read(asked.results))
+    if not cells:
+        raise SystemExit(f"no set was run with each of {', '.join(ALL)}: nothing to compare")
+    columns = ["set", "backbone", "per class", *ALL, "auto chose", "kept", "regret", "to the fixed best"]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    print(*(row(cell, runs) for cell, runs in sorted(cells.items())), sep="\n")
+    print("", *strategies(cells), "", *costs(read(asked.cold)), sep="\n")
 
 
 if __name__ == "__main__":
