@@ -13,8 +13,8 @@ LOTS_FROM_IMAGES = 500
 NEAR = 1.5
 # The linear classifier leaves much to learn where it errs at least so often, ...
 MUCH_LEFT = 0.05
-# ... and there are images enough to tell good steps from bad ones.
-ENOUGH_IMAGES = 60
+# ... and there are images enough for a val that can tell good steps from bad ones, some fifteen of them.
+ENOUGH_IMAGES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
