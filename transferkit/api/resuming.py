@@ -16,6 +16,7 @@ def resume(run: str | Path, *, device: str | None = None) -> Run:
 
     On the same machine's CPU its history and weights are to the bit those of a run that was never
     stopped, but for the seconds. Images, labels, splits, pretrained weights and plan must be as they were.
+    With a time limit it has that time once more, and how many epochs fit into it depends on the clock.
 
     Args:
         run: its folder, as `finetune` named it; it need not be there yet.

@@ -1,0 +1,136 @@
+"""Which epoch of a fine-tuning phase should be kept: rules compared on val and test of every epoch.
+
+    python benchmarks/decision/epochs.py FOLDER --weights-dir DIR --backbone mobilenet_0.25:128 \
+        --set flowers=FOLDER:12,40 --seed 0 [--strategy finetune-top]
+    python benchmarks/decision/epochs.py FOLDER --table
+
+The first form leaves a file for each phase in FOLDER (those that are there are skipped), the second prints,
+for each rule, points of test top-1 that the kept epoch lies above the start. Sets, amounts and images as
+in `study.py`.
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from study import table
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def watched(recipe: dict[str, Any], images: Any) -> dict[str, np.ndarray]:
+    """Probabilities `(epochs + 1, N, C)` of val and test, the start first, and the labels."""
+    import keras
+
+    from transferkit.api import candidates, finetune, tuned_candidates
+    from transferkit.recipe import Recipe
+    from transferkit.training import phases
+
+    keras.backend.clear_session()
+    found: dict[str, Any] = {"val": [], "test": []}
+    measure, tuned = phases.measure, tuned_candidates.tuned_candidate
+
+    def measured(job: Any, rows: np.ndarray) -> Any:
+        told = measure(job, rows)
+        if rows is job.val:
+            found["val"].append(told[0])
+            found["test"].append(measure(job, found["rows"])[0])
+        return told
+
+    def start(work: Any, *arguments: Any) -> Any:
+        found["rows"] = work.rows["test"]
+        found["labels_val"], found["labels_test"] = (work.labels[work.rows[s]] for s in ("val", "test"))
+        return tuned(work, *arguments)
+
+    phases.measure, candidates.tuned_candidate = measured, start
+    try:
+        with tempfile.TemporaryDirectory() as out:
+            finetune(images, Recipe.from_mapping(recipe), out=Path(out) / "run")
+    finally:
+        phases.measure, candidates.tuned_candidate = measure, tuned
+    return {name: np.asarray(values) for name, values in found.items()}
+
+
+def rules(found: Any) -> dict[str, int]:
+    """The epoch that each rule keeps; 0 is the start."""
+    from transferkit.training.linear import score
+    from transferkit.training.stopping import Standing, best_epoch, smoothed
+
+    labels = found["labels_val"]
+    top1, loss = np.array([score(each, labels) for each in found["val"]]).T
+    smooth = np.concatenate([loss[:1], smoothed(loss[1:].tolist(), 0.5)])
+    standings = [Standing(*pair) for pair in zip(top1, smooth, strict=True)]
+
+    def lowest(allowed: Callable[[int], bool]) -> int:
+        return min(filter(allowed, range(1, len(top1))), key=lambda epoch: smooth[epoch], default=0)
+
+    return {
+        "kept now": best_epoch(standings[0], standings[1:], len(labels), ranked=False),
+        "top-1, then loss, beats the start": lowest(lambda e: standings[e].score > standings[0].score),
+        "lower loss than the start": lowest(lambda e: smooth[e] < smooth[0]),
+        "lowest loss": lowest(lambda e: True),
+        "last": len(top1) - 1,
+        "best on test, in hindsight": int(np.argmax(_test(found))),
+    }
+
+
+def _test(found: Any) -> np.ndarray:
+    return 100 * np.mean(found["test"].argmax(-1) == found["labels_test"], axis=-1)
+
+
+def tell(folder: Path) -> None:
+    """Print each rule's mean and worst gain over the start."""
+    gains: dict[str, list[float]] = {}
+    for file in sorted(folder.glob("*.npz")):
+        found = np.load(file)
+        test = _test(found)
+        for rule, epoch in rules(found).items():
+            gains.setdefault(rule, []).append(test[epoch] - test[0])
+    print(f"{len(next(iter(gains.values())))} phases\n\n| kept | mean | worst | best |\n|---|---|---|---|")
+    for rule, each in gains.items():
+        print(f"| {rule} | {np.mean(each):+.2f} | {min(each):+.1f} | {max(each):+.1f} |")
+
+
+def main() -> None:
+    """Watch phases, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--weights-dir")
+    parser.add_argument("--backbone", nargs="+", default=[], metavar="NAME:SIZE")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=FOLDER:AMOUNTS")
+    parser.add_argument("--seed", nargs="+", type=int, default=[0])
+    parser.add_argument("--strategy", nargs="+", default=["finetune-top"])
+    parser.add_argument("--test", type=int, default=60, help="images of a class, at most")
+    asked = parser.parse_args()
+    if asked.table:
+        return tell(asked.folder)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    for seed in asked.seed:
+        for backbone in asked.backbone:
+            for given in asked.set:
+                title, _, rest = given.partition("=")
+                folder, _, amounts = rest.rpartition(":")
+                for count in map(int, amounts.split(",")):
+                    _watch_all(asked, seed, backbone, title, Path(folder), count)
+
+
+def _watch_all(
+    asked: argparse.Namespace, seed: int, backbone: str, title: str, folder: Path, count: int
+) -> None:
+    name, _, size = backbone.partition(":")
+    for strategy in asked.strategy:
+        file = asked.folder / f"{title}-{name}-{count}-{seed}-{strategy}.npz"
+        if not file.exists():
+            recipe = {"backbone": name, "image_size": int(size or 224), "seed": seed, "strategy": strategy}
+            images = table(folder, count, asked.test, seed)
+            np.savez_compressed(file, **watched(recipe | {"weights_dir": asked.weights_dir}, images))
+            print(file.name, flush=True)
+
+
+if __name__ == "__main__":
+    main()
