@@ -29,7 +29,6 @@ class Amount:
         ratio: how many times the border's images there are, of the median class or in all, whichever is less.
         near: whether it is within a factor of 1.5 of being the other.
         error: share of images that the quick linear classifier gets wrong; None where not measured.
-        gain: what its last doubling of the images brought, a share; likewise.
         sentences: why, with the numbers.
     """
 
@@ -40,7 +39,6 @@ class Amount:
     ratio: float
     near: bool
     error: float | None
-    gain: float | None
     sentences: tuple[str, ...]
 
     @property
@@ -70,7 +68,6 @@ def judge_amount(
     # 1 and above is lots; what is scarcer counts.
     ratio = min(per_class / border, images / LOTS_FROM_IMAGES)
     measured = "lots" if ratio >= 1 else "little"
-    error, gain = _left(evidence)
     told = (
         f"Amount stated: {stated} ({per_class:g} training images per class, {images:,} in all)."
         if stated
@@ -85,17 +82,9 @@ def judge_amount(
         border=border,
         ratio=ratio,
         near=stated is None and 1 / NEAR <= ratio < NEAR,
-        error=error,
-        gain=gain,
+        error=1 - evidence.curve[-1][1] if evidence and evidence.curve else None,
         sentences=(told, *_curve_sentence(evidence)),
     )
-
-
-def _left(evidence: Evidence | None) -> tuple[float | None, float | None]:
-    if evidence is None or not evidence.curve:
-        return None, None
-    reached = [top1 for _, top1 in evidence.curve]
-    return 1 - reached[-1], reached[-1] - reached[-2] if len(reached) > 1 else None
 
 
 def _curve_sentence(evidence: Evidence | None) -> tuple[str, ...]:
