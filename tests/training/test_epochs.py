@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.training.test_phases import PHASE, make_job
+from tests.training.phase_jobs import PHASE, make_job
 from transferkit.progress import task
 from transferkit.strategies import Tuning
 from transferkit.training import epochs
