@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from transferkit.api import candidates
 from transferkit.api.candidates import beats, starting_point
 from transferkit.api.work import Candidate
 from transferkit.strategies import FeatureSet, Phase
@@ -54,19 +55,26 @@ def linear(name: str, *stages: str, nll: float | None, val: float = 0.5) -> Cand
 def test_fine_tuning_starts_from_the_best_classifier_on_train():
     plain = linear("linear", "stage3", nll=0.5, val=0.9)
     several = linear("multistage", "stage2", "stage3", nll=0.4, val=0.7)
-    assert starting_point(BEHIND, [plain, several]) is several
-    assert (
-        starting_point(BEHIND, [plain, replace(several, chosen={"multistage": plain.chosen["linear"]})])
-        is plain
-    )
+    assert starting_point(WORK, BEHIND, [plain, several]) is several
+    worse = replace(several, chosen={"multistage": plain.chosen["linear"]})
+    assert starting_point(WORK, BEHIND, [plain, worse]) is plain
 
 
-def test_a_classifier_that_sees_what_stays_frozen_is_no_start():
+def test_where_the_best_sees_what_stays_frozen_one_that_does_not_is_fitted(monkeypatch: pytest.MonkeyPatch):
     plain, several = linear("linear", "stage3", nll=0.5), linear("multistage", "stage1", "stage3", nll=0.4)
-    assert starting_point(BEHIND, [plain, several]) is plain
+    monkeypatch.setattr(candidates, "linear_candidate", lambda work, phase: phase)
+    behind = replace(BEHIND, choices=(FeatureSet(stages=("stage2", "stage3")),))
+    fitted: Any = starting_point(WORK, behind, [plain, several])
+    assert (fitted.name, fitted.kind, fitted.choices) == ("start", "linear", behind.choices)
+    assert starting_point(WORK, BEHIND, [plain, several]) is plain  # where a time limit left no choice
 
 
 def test_where_nothing_was_cross_validated_val_chooses_the_start():
     plain = linear("linear", "stage3", nll=None, val=0.6)
     several = linear("multistage", "stage2", "stage3", nll=None, val=0.7)
-    assert starting_point(BEHIND, [plain, several]) is several
+    assert starting_point(WORK, BEHIND, [plain, several]) is several
+
+
+def test_a_network_that_is_its_start_again_wins_nothing():
+    same = replace(BEST, name="fine-tuned", score=(0.9, -0.1), moved=False)
+    assert beats(WORK, same, BEST) == (False, [])

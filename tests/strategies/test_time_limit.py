@@ -6,7 +6,7 @@ import pytest
 
 from tests.strategies.test_cost import LINEAR, LOAD, PILOT, STAGES, tuned
 from transferkit.errors import TrainingError
-from transferkit.strategies import Phase
+from transferkit.strategies import FeatureSet, Phase
 from transferkit.strategies.cost import estimate
 from transferkit.strategies.time_limit import Fitted, fit_into
 
@@ -36,6 +36,13 @@ def test_epochs_go_first() -> None:
         "Time limit: the plan may take 27 s on this machine, and 22 s are there.",
         "So freeze depth is 1 (stage2, stage3 train) and epochs are at most 4 instead of 12.",
     )
+
+
+def test_what_the_start_may_see_shrinks_with_the_stages() -> None:
+    seen = tuple(FeatureSet(stages=stages) for stages in (("stage3",), ("stage1", "stage3"), ("stage2",)))
+    found = fitted(20.0, LINEAR, replace(tuned(1), choices=seen)).phases[-1]
+    assert found.freeze_depth == 2 and found.features == ("stage2", "stage3")
+    assert found.choices == (seen[0], seen[2])
 
 
 def test_then_the_stages_nearest_the_input() -> None:

@@ -32,7 +32,7 @@ def run_phases(work: Work, states: StateFolder | None = None) -> tuple[Candidate
             new = linear_candidate(work, phase)
             linear.append(new)
         else:
-            start = starting_point(phase, linear)
+            start = starting_point(work, phase, linear)
             new = tuned_candidate(work, phase, start, states.of(number) if states else None)
         won, why = beats(work, new, kept)
         if not won:
@@ -51,24 +51,26 @@ def run_phases(work: Work, states: StateFolder | None = None) -> tuple[Candidate
     return base, best
 
 
-def starting_point(phase: Phase, linear: Sequence[Candidate]) -> Candidate:
+def starting_point(work: Work, phase: Phase, linear: Sequence[Candidate]) -> Candidate:
     """The linear classifier that a network is fine-tuned from.
 
-    It is the best on train, by cross-validation, of those that see no stage in front of the activations at
-    the cut; where nothing was cross-validated the best on val.
+    It is the best there is by cross-validation on train (where there was none: on val). If that sees stages
+    in front of the activations at the cut, the best of those that do not is fitted; it does not compete.
 
     Args:
-        phase: what is fine-tuned; its `features` are the stages that may be seen.
-        linear: those there are; the first, on the last stage, always may be.
+        work: what phases share.
+        phase: what is fine-tuned; its `features` are the stages that may be seen, its `choices` how.
+        linear: the classifiers there are, that on the last stage first.
     """
 
     def order(one: Candidate) -> tuple[float, ...]:
         tried = one.chosen.get(one.name)
         return (0.0, tried[0].nll) if tried else (1.0, *(-value for value in one.score))
 
-    assert all(one.fitted is not None for one in linear)
-    allowed = [one for one in linear if set(_seen_by(one)) <= set(phase.features)]
-    return min(allowed or linear[:1], key=order)
+    best = min(linear, key=order)
+    if set(_seen_by(best)) <= set(phase.features):
+        return best
+    return linear_candidate(work, replace(phase, name="start", kind="linear")) if phase.choices else linear[0]
 
 
 def _seen_by(one: Candidate) -> tuple[str, ...]:
@@ -80,6 +82,8 @@ def beats(work: Work, new: Candidate, best: Candidate) -> tuple[bool, list[str]]
 
     Decided as `stopping.beats` does for epochs; a higher top-1 that is not enough is told.
     """
+    if not new.moved:
+        return False, []
     images = len(work.rows["val"])
     won = stopping.beats(standing(new), standing(best), images, ranked=work.multilabel)
     if won or not new.score[0] > best.score[0]:

@@ -28,13 +28,15 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
         TrainingError: see `run_phase`; or something frozen moved, which is a bug of ours.
     """
     assert start.fitted is not None
-    told = f"{phase.name}: starts from the {start.name} classifier, val {start.score[0]:.1%}"
+    fitted = start.fitted
+    seen = f" on {fitted.features.name}" if fitted.features else ""
+    told = f"{phase.name}: starts from the {fitted.method} classifier{seen}, val {start.score[0]:.1%}"
     say(told)
     source = _source(work, phase)
     depth = 0 if isinstance(source, ImageSource) else phase.freeze_depth
     network, all_stages = work.extractor.network, work.extractor.stages
     with work.watch.part("phases"):
-        model = models.classifier(network, all_stages, start.fitted, len(work.class_names))
+        model = models.classifier(network, all_stages, fitted, len(work.class_names))
         models.set_freeze_depth(network, all_stages, phase.freeze_depth)
         head = model.get_layer("logits")
         dropout = phase.tuning.dropout if phase.tuning else 0.0
@@ -47,17 +49,17 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
     with work.watch.part("evaluation"):
         found = {split: measure(job, judged)[0] for split, judged in evaluated_splits(work)}
     top1, loss = scores(work, found["val"], work.rows["val"])
-    # Weights that are the start's again are the linear classifier, whatever rounding says of them.
-    reached = (top1, -loss) if trained.best_epoch else start.score
     return Candidate(
         "fine-tuned",
         found,
-        reached,
+        (top1, -loss),
         model,
         history=trained.history,
         notes=[told, *trained.notes],
         proof=tuple({"phase": phase.name} | row for row in proved),
+        chosen=start.chosen,
         interrupted=trained.interrupted,
+        moved=trained.best_epoch > 0,
     )
 
 

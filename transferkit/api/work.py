@@ -71,6 +71,7 @@ class Candidate:
             linear phases before it too, and of those alone that had something to choose.
         proof: a row for each stage of each fine-tuning phase: what stayed and what moved, see `freezing`.
         interrupted: whether Ctrl-C ended the phase, or one before it.
+        moved: whether it is another than it started from.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Candidate:
     chosen: dict[str, tuple[TriedClassifier, ...]] = field(default_factory=dict)
     proof: tuple[dict[str, Any], ...] = ()
     interrupted: bool = False
+    moved: bool = True
 
 
 def evaluated_splits(work: Work) -> Iterator[tuple[str, np.ndarray]]:

@@ -177,7 +177,7 @@ def _strategy(recipe: Recipe, spec: BackboneSpec, cell: matrix.Cell) -> tuple[st
     if recipe.strategy != AUTO:
         chosen = "" if recipe.strategy == cell.strategy else f" (the matrix says {cell.plain})"
         return recipe.strategy, f"Strategy stated: {recipe.strategy}{chosen}."
-    if cell.plain == "multistage" and cell.strategy == "multistage" and len(spec.stages) < 2:
+    if cell.strategy == "multistage" and len(spec.stages) < 2:
         return "linear", f"{spec.name} is a single stage, so linear stands in for multistage."
     return cell.strategy, cell.why
 

@@ -126,8 +126,8 @@ class Phase:
         patience: epochs without a better smoothed val loss before stopping.
         learning_rate: the highest of the schedule.
         choices: feature sets that a linear phase chooses from by cross-validation on train; empty for
-            the plain means of `features`.
-        classifiers: of a linear phase, to choose from likewise: `logistic`, `discriminant`.
+            the plain means of `features`. Of a fine-tuning phase those that its start may see.
+        classifiers: to choose from likewise: `logistic`, `discriminant`.
         tuning: of a fine-tuning phase; None thaws all behind the freeze depth at one rate.
     """
 

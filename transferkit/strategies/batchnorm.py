@@ -1,7 +1,7 @@
 """Train scales and offsets of BatchNorm only."""
 
 from transferkit.strategies.base import Phase, Setting, finetune_phase
-from transferkit.strategies.multistage import classifiers
+from transferkit.strategies.multistage import tuned
 
 
 def batchnorm(setting: Setting) -> tuple[Phase, ...]:
@@ -11,4 +11,4 @@ def batchnorm(setting: Setting) -> tuple[Phase, ...]:
     price of 1 (arXiv:1810.10703).
     """
     phase = finetune_phase(setting, freeze_depth=0, only="batchnorm")
-    return (*classifiers(setting, phase.freeze_depth), phase)
+    return tuned(setting, phase)

@@ -1,7 +1,7 @@
 """Thaw many stages: different data, lots of it."""
 
 from transferkit.strategies.base import Phase, Setting, finetune_phase
-from transferkit.strategies.multistage import classifiers
+from transferkit.strategies.multistage import tuned
 
 
 def finetune_deep(setting: Setting) -> tuple[Phase, ...]:
@@ -12,4 +12,4 @@ def finetune_deep(setting: Setting) -> tuple[Phase, ...]:
     """
     frozen = min(1, len(setting.stages) - 1)
     phase = finetune_phase(setting, freeze_depth=frozen)
-    return (*classifiers(setting, phase.freeze_depth), phase)
+    return tuned(setting, phase)

@@ -1,7 +1,7 @@
 """Thaw a few stages: similar data, lots of it."""
 
 from transferkit.strategies.base import Phase, Setting, finetune_phase
-from transferkit.strategies.multistage import classifiers
+from transferkit.strategies.multistage import tuned
 
 
 def finetune_top(setting: Setting) -> tuple[Phase, ...]:
@@ -12,4 +12,4 @@ def finetune_top(setting: Setting) -> tuple[Phase, ...]:
     """
     thawed = max(1, round(0.4 * len(setting.stages)))
     phase = finetune_phase(setting, freeze_depth=len(setting.stages) - thawed)
-    return (*classifiers(setting, phase.freeze_depth), phase)
+    return tuned(setting, phase)

@@ -1,10 +1,10 @@
 """Thaw everything."""
 
 from transferkit.strategies.base import Phase, Setting, finetune_phase
-from transferkit.strategies.multistage import classifiers
+from transferkit.strategies.multistage import tuned
 
 
 def full(setting: Setting) -> tuple[Phase, ...]:
     """The linear classifiers, then all stages thawed."""
     phase = finetune_phase(setting, freeze_depth=0)
-    return (*classifiers(setting, phase.freeze_depth), phase)
+    return tuned(setting, phase)

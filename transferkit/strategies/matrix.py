@@ -24,8 +24,7 @@ class Cell:
         similarity: `similar` or `different`.
         amount: on the other axis.
         images: of train.
-        gap: share of images by which several stages beat the last in cross-validation on train, and its
-            standard error; None where not measured.
+        measured: whether there is evidence.
         stated: what the user said of both axes; naming both names the cell, which then decides alone.
     """
 
@@ -33,7 +32,7 @@ class Cell:
     similarity: str
     amount: Amount
     images: int
-    gap: tuple[float, float] | None
+    measured: bool
     stated: tuple[str | None, str | None]
 
     @property
@@ -59,16 +58,12 @@ class Cell:
 
     @property
     def several_stages(self) -> bool:
-        """Whether several stages are taken where the matrix says the last: they cost nothing more."""
-        if self.plain != "linear" or self.try_both or None not in self.stated or self.gap is None:
-            return False
-        # On photographs of things more stages are often worse, so chance is not enough.
-        return self.gap[0] > self.gap[1] or self.in_grey_zone
+        """Whether several stages are tried where the matrix says the last.
 
-    @property
-    def in_grey_zone(self) -> bool:
-        """Whether the images may be similar or different."""
-        return self.similar is not None and self.similar.near
+        They cost nothing more, and val chooses better than always the one or always the other
+        (`docs/decision.md`).
+        """
+        return self.plain == "linear" and not self.try_both and None in self.stated and self.measured
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -88,16 +83,8 @@ class Cell:
         relation = "similar to ImageNet" if self.similarity == "similar" else "different from ImageNet"
         much = {"little": "little data", "lots": "lots of data"}[self.amount.verdict]
         told = f"The matrix: {relation}, {much}: {self.plain}"
-        if self.several_stages and self.in_grey_zone:
-            return (
-                f"{told}; but that they are similar is not sure, so multistage is tried too and val decides."
-            )
-        if self.several_stages and self.gap:
-            return (
-                f"{told}; but several stages did {100 * self.gap[0]:.1f} points better than the last on "
-                f"train, more than chance ({100 * self.gap[1]:.1f}), so multistage is tried too and val "
-                "decides."
-            )
+        if self.several_stages:
+            return f"{told}; several stages cost nothing more, so multistage is tried too and val decides."
         if not self.try_both:
             return f"{told}."
         if self.amount.near:
@@ -148,6 +135,6 @@ def place(
             similarity=verdict, per_class=per_class, images=images, evidence=evidence, stated=amount
         ),
         images=images,
-        gap=(evidence.gap, evidence.gap_error) if evidence else None,
+        measured=evidence is not None,
         stated=(similarity, amount),
     )

@@ -1,5 +1,7 @@
 """Linear classifier on features of several stages: different data, little of it."""
 
+from dataclasses import replace
+
 from transferkit.errors import UsageError
 from transferkit.strategies.base import FeatureSet, Phase, Setting, feature_sets, linear_phase
 from transferkit.strategies.linear import linear
@@ -22,20 +24,23 @@ def multistage(setting: Setting) -> tuple[Phase, ...]:
     return classifiers(setting)
 
 
-def classifiers(setting: Setting, freeze_depth: int = 1) -> tuple[Phase, ...]:
-    """The linear classifiers that a network can be fine-tuned from: what they see trains with it.
-
-    Better features to start from are better at the end too: `docs/decision.md`.
-
-    Args:
-        setting: what is known and asked.
-        freeze_depth: stages that are left as they are; only what follows them, with the activations at the
-            cut, is seen. Of 0 and 1 that is all.
-    """
-    reached = setting.stages[max(0, freeze_depth - 1) :]
-    if len(reached) < 2:
+def classifiers(setting: Setting) -> tuple[Phase, ...]:
+    """The linear classifiers of a backbone: on the last stage and, where there are several, on several."""
+    if len(setting.stages) < 2:
         return linear(setting)
-    return (*linear(setting), linear_phase(setting, reached, "multistage", _choices(reached)))
+    return (*linear(setting), linear_phase(setting, setting.stages, "multistage", _choices(setting.stages)))
+
+
+def tuned(setting: Setting, phase: Phase) -> tuple[Phase, ...]:
+    """The linear classifiers, then a fine-tuning phase with what it may start from.
+
+    Better features to start from are better at the end too (`docs/decision.md`); but what they are pooled
+    from must train with them, so it lies behind the cut, or is the activations at the cut.
+    """
+    reached = phase.features
+    offered = linear(setting)[0].choices + (_choices(reached) if len(reached) > 1 else ())
+    start = linear_phase(setting, reached, "start", tuple(dict.fromkeys(offered)))
+    return (*classifiers(setting), replace(phase, choices=start.choices, classifiers=start.classifiers))
 
 
 def _choices(stages: tuple[str, ...]) -> tuple[FeatureSet, ...]:

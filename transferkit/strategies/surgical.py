@@ -2,7 +2,7 @@
 
 from transferkit.errors import UsageError
 from transferkit.strategies.base import Phase, Setting, finetune_phase
-from transferkit.strategies.multistage import classifiers
+from transferkit.strategies.multistage import tuned
 
 
 def surgical(setting: Setting) -> tuple[Phase, ...]:
@@ -21,7 +21,7 @@ def surgical(setting: Setting) -> tuple[Phase, ...]:
         )
     start, stop = _chosen(setting)
     phase = finetune_phase(setting, freeze_depth=start, stages=setting.stages[start:stop])
-    return (*classifiers(setting, phase.freeze_depth), phase)
+    return tuned(setting, phase)
 
 
 def _chosen(setting: Setting) -> tuple[int, int]:

@@ -101,7 +101,9 @@ def _shallower(phases: Sequence[Phase]) -> Iterator[Phase]:
         while phase.tuning and len(phase.tuning.stages) > 1:
             tuning = replace(phase.tuning, stages=phase.tuning.stages[1:], rates=phase.tuning.rates[1:])
             seen = phase.features[1:] if phase.freeze_depth else phase.features
-            phase = replace(phase, features=seen, freeze_depth=phase.freeze_depth + 1, tuning=tuning)
+            choices = tuple(one for one in phase.choices if set(one.stages) <= set(seen))
+            depth = phase.freeze_depth + 1
+            phase = replace(phase, features=seen, choices=choices, freeze_depth=depth, tuning=tuning)
             yield phase
 
 
