@@ -32,7 +32,7 @@ def test_the_lit_cell_is_bold_on_a_terminal(toy: object, photos: Path) -> None:
 
 def test_json_has_the_plan_and_its_cost(toy: object, photos: Path) -> None:
     document = json.loads(run("plan", photos, *TOY, "--json").stdout)
-    assert document["strategy"] == "linear"
+    assert document["strategy"] == "multistage"
     assert document["estimate"]["total"]["expected"] > 0
 
 
