@@ -18,7 +18,7 @@ def test_metrics_json_keeps_its_contract():
     content = content_of(report)
     assert list(content) == [
         "schema", "splits", "linear_top1", "majority_top1", "linear_path", "kept", "cross_validation",
-        "intersections",
+        "intersections", "diagnosis",
     ]  # fmt: skip
     assert content["schema"] == 1
     assert (content["linear_top1"]["val"], content["majority_top1"]["val"]) == (0.5, 0.2)
@@ -31,7 +31,7 @@ def test_metrics_json_of_multilabel_data_names_its_task_and_threshold_and_no_top
     content = content_of(make_multilabel_report())
     assert list(content) == [
         "schema", "splits", "task", "threshold", "linear_map", "baseline_map", "linear_path", "kept",
-        "cross_validation", "intersections",
+        "cross_validation", "intersections", "diagnosis",
     ]  # fmt: skip
     assert (content["schema"], content["task"], content["threshold"]) == (1, "multi-label", 0.35)
     assert (content["linear_map"]["test"], content["baseline_map"]["test"]) == (0.55, 0.25)

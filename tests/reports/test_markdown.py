@@ -5,6 +5,7 @@ import pytest
 
 from tests.toy_report import make_report
 from transferkit.evaluation.crossval import summarise
+from transferkit.evaluation.diagnosis import Diagnosis
 from transferkit.evaluation.report import Decision
 from transferkit.reports import markdown
 from transferkit.reports.tables import name, table, text
@@ -189,3 +190,16 @@ def test_hostile_names_leave_every_table_whole(tmp_path):
 
 def test_a_table_aligns_its_numbers_right():
     assert table(["a", "n"], [["x", "1"]], 1) == "| a | n |\n| --- | ---: |\n| x | 1 |"
+
+
+def test_what_the_curves_say_stands_under_training_with_its_advice():
+    found = (
+        Diagnosis("overfitting", "finetune: <b>far</b> apart", "--set dropout=0.3"),
+        Diagnosis("sound", "well", ""),
+    )
+    page = markdown.render(make_report(diagnosis=found))
+    told = page[page.index("## Training") : page.index("## Data")]
+    first, second = told.split("What the curves say:\n\n")[1].strip().splitlines()
+    assert first == "- **overfitting**: finetune: &lt;b&gt;far&lt;/b&gt; apart. --set dropout=0.3."
+    assert second == "- **sound**: well."
+    assert "What the curves say" not in markdown.render(make_report())

@@ -224,6 +224,8 @@ def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: D
         report = make_report(work, base, best, device, data, cross)
         runs.write_csv(folder / "predictions.csv", predictions(work, best))
         runs.write_json(folder / "metrics.json", report.metrics())
+    for found in report.diagnosis:
+        say(f"diagnosis: {found.sentence}")
     with work.watch.part("report"):
         markdown.write(report, folder)
     runs.write_json(folder / "environment.json", _environment(work, device))

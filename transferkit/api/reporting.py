@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from transferkit.evaluation.crossval import CrossValidation
+    from transferkit.evaluation.diagnosis import Diagnosis
     from transferkit.evaluation.metrics import SplitMetrics
     from transferkit.evaluation.multilabel import MultiLabelMetrics
     from transferkit.evaluation.report import Data, Decision, Report
@@ -54,6 +55,7 @@ def make_report(
             {"l2": tried.l2, f"val_{measure}": tried.val_score, "val_nll": tried.val_nll}
             for tried in base.fitted.path
         ),
+        diagnosis=_diagnosed(work, best),
         seconds=work.watch.seconds(),
         notes=(*work.notes, *best.notes),
         environment={
@@ -129,6 +131,14 @@ def _decision(work: Work, best: Candidate) -> "Decision":
         tried={phase: tuple(rows) for phase, rows in proofs(best)["tried"].items()},
         freeze=best.proof,
     )
+
+
+def _diagnosed(work: Work, best: Candidate) -> "tuple[Diagnosis, ...]":
+    from transferkit.evaluation.diagnosis import curves_of, diagnose
+
+    epochs = work.plan.finetune.epochs if work.plan.finetune else 0
+    curves = curves_of(best.history, val_images=len(work.rows["val"]), epochs=epochs)
+    return diagnose(curves) if curves else ()
 
 
 def _metrics(work: Work, best: Candidate) -> "dict[str, SplitMetrics | MultiLabelMetrics]":

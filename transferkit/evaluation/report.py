@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transferkit.evaluation.crossval import CrossValidation
+from transferkit.evaluation.diagnosis import Diagnosis
 from transferkit.evaluation.metrics import SplitMetrics
 from transferkit.evaluation.multilabel import MultiLabelMetrics
 
@@ -111,6 +112,7 @@ class Report:
     seconds: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    diagnosis: tuple[Diagnosis, ...] = ()  # what the curves say, the most pressing first
 
     def __post_init__(self) -> None:
         if self.measure not in MEASURES:
@@ -191,6 +193,7 @@ class Report:
             "kept": self.kept,
             "cross_validation": {name: one.as_dict() for name, one in self.cross_validation.items()},
             "intersections": self.data.intersections,
+            "diagnosis": [vars(one) for one in self.diagnosis],
         }
         return {key: _plain(value) for key, value in content.items()}
 

@@ -10,6 +10,7 @@ from transferkit.evaluation.report import MEASURES, Decision, Report
 from transferkit.reports import figures, multilabel
 from transferkit.reports.data import data_section
 from transferkit.reports.decision import freeze_section, tried_section
+from transferkit.reports.diagnosis import diagnosis_section
 from transferkit.reports.tables import LISTED_CLASSES, name, percent, table, text
 from transferkit.strategies.matrix import MATRIX
 
@@ -40,6 +41,7 @@ def render(report: Report) -> str:
         *([multilabel.per_class(report)] if report.multilabel else [_per_class(report), _confused(report)]),
         "## Training",
         _training(report),
+        diagnosis_section(report.diagnosis),
         "## Data",
         data_section(report),
         "## Time",
@@ -70,9 +72,10 @@ def _scores(report: Report) -> tuple[str, str]:
 
 def _of_which(report: Report) -> str:
     """What of the strategy is in the model, where that is not its end."""
-    if report.kept != "linear" or report.strategy == "linear":
+    if report.kept not in ("linear", "multistage") or report.kept == report.strategy:
         return ""
-    return ", of which the linear classifier was kept: what came after it was not better on val"
+    what = {"linear": "linear classifier", "multistage": "classifier on several stages"}[report.kept]
+    return f", of which the {what} was kept: what came after it was not better on val"
 
 
 def _clause(sentence: str) -> str:

@@ -1,0 +1,122 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from transferkit.evaluation.diagnosis import Curves, curves_of, diagnose
+
+# Ten epochs that go well: train and val fall together and flatten.
+FALLS = (1.0, 0.7, 0.5, 0.4, 0.35, 0.32, 0.31, 0.305, 0.302, 0.3)
+WELL = Curves(
+    phase="finetune",
+    train_top1=(0.7, 0.8, 0.85, 0.9, 0.92, 0.93, 0.94, 0.945, 0.95, 0.95),
+    val_top1=(0.7, 0.8, 0.85, 0.9, 0.92, 0.92, 0.93, 0.93, 0.93, 0.93),
+    train_loss=FALLS,
+    val_loss=FALLS,
+    val_images=400,
+    start_loss=0.8,
+    epochs=10,
+    rate=1e-3,
+)
+LINEAR = Curves(
+    phase="linear", train_top1=(1.0,), val_top1=(0.8,), train_loss=(0.01,), val_loss=(0.6,), val_images=100
+)
+
+
+def findings(curves: Curves) -> list[str]:
+    return [one.finding for one in diagnose(curves)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ["sound"]),
+        ({"exploded": True}, ["rate too high"]),
+        # The first steps broke the start, and nothing came below it.
+        ({"start_loss": 0.29}, ["rate too high"]),
+        ({"start_loss": 0.29, "val_loss": (0.4,) * 10}, ["sound"]),  # not by half
+        ({"start_loss": 0.31}, ["sound"]),  # it came back
+        ({"train_loss": (1.0,) * 9 + (0.96,)}, ["rate too low"]),
+        ({"train_loss": (1.0,) * 9 + (0.94,)}, ["sound"]),
+        ({"train_loss": (0.04,) * 10}, ["sound"]),  # nothing was left to learn
+        ({"train_loss": (1.0,) * 9 + (1.1,)}, ["sound"]),  # rising is not too slow
+        ({"train_top1": (1.0,) * 10, "val_top1": (0.8,) * 10}, ["overfitting"]),
+        # A gap of .1 is over two standard errors at n = 400 (.03), within them at n = 40 (.1).
+        ({"train_top1": (1.0,) * 10, "val_top1": (0.9,) * 10}, ["overfitting"]),
+        ({"train_top1": (1.0,) * 10, "val_top1": (0.9,) * 10, "val_images": 40}, ["sound"]),
+        ({"train_top1": (0.97,) * 10, "val_images": 10**6}, ["sound"]),  # certain, but four points
+        ({"train_top1": (0.6,) * 10, "val_top1": (0.6,) * 10}, ["underfitting"]),
+        ({"train_top1": (0.6,) * 10, "val_top1": (0.3,) * 10}, ["overfitting"]),
+        ({"val_loss": (*FALLS[:8], 0.29, 0.28)}, ["not finished"]),
+        ({"val_loss": (*FALLS[:8], 0.29, 0.28), "epochs": 40}, ["sound"]),  # stopped early: it had its chance
+        (
+            {"exploded": True, "train_top1": (1.0,) * 10, "val_top1": (0.8,) * 10},
+            ["rate too high", "overfitting"],
+        ),
+    ],
+)
+def test_golden_curves(changes: dict[str, Any], expected: list[str]):
+    assert findings(replace(WELL, **changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "expected"),
+    [(1.0, 0.8, "overfitting"), (0.7, 0.68, "underfitting"), (0.95, 0.93, "sound"), (1.0, 0.96, "sound")],
+)
+def test_a_fitted_classifier_has_one_point_to_read(train: float, val: float, expected: str):
+    assert findings(replace(LINEAR, train_top1=(train,), val_top1=(val,))) == [expected]
+
+
+def test_each_finding_says_its_numbers_and_what_to_change():
+    worse = replace(WELL, train_top1=(1.0,) * 10, val_top1=(0.8,) * 10, val_loss=(*FALLS[:9], 0.4))
+    (found,) = diagnose(worse)
+    assert found.sentence == (
+        "overfitting: finetune: right on 100.0% of train and 80.0% of val, and the val loss rose from 0.302 "
+        "to 0.400. More images, --set augment=light, fewer stages that train (--set freeze_depth), --set "
+        "dropout=0.3 or --set label_smoothing=0.1 work against it."
+    )
+    (slow,) = diagnose(replace(WELL, train_loss=(1.0,) * 10))
+    assert "from 1.000 to 1.000" in slow.evidence and "--set learning_rate=0.003" in slow.advice
+    (fast,) = diagnose(replace(WELL, exploded=True))
+    assert "--set learning_rate=0.0003" in fast.advice
+    (more,) = diagnose(replace(WELL, val_loss=(*FALLS[:8], 0.29, 0.28)))
+    assert more.advice == "Give it longer: --set epochs=20"
+    (well,) = diagnose(WELL)
+    assert well.sentence == (
+        "sound: finetune: right on 95.0% of train and 93.0% of val; nothing asks for a change."
+    )
+
+
+def row(phase: str, epoch: int, loss: float, top1: float | None = 0.9, rate: float = 0.0) -> dict[str, Any]:
+    return {
+        "phase": phase, "epoch": epoch, "loss": loss, "val_loss": loss + 0.1, "top1": top1,
+        "val_top1": top1, "learning_rate": rate, "seconds": 1.0,
+    }  # fmt: skip
+
+
+def test_the_curves_are_those_of_fine_tuning_without_the_attempts_that_exploded():
+    history = [
+        row("linear", 0, 0.5), row("multistage", 0, 0.4),
+        row("finetune (exploded)", 1, float("nan"), rate=0.1), row("finetune", 1, 0.3, rate=0.02),
+        row("finetune", 2, 0.2, rate=0.03),
+    ]  # fmt: skip
+    found = curves_of(history, val_images=9, epochs=5)
+    assert found is not None
+    assert (found.phase, found.train_loss, found.start_loss, found.exploded) == (
+        "finetune",
+        (0.3, 0.2),
+        0.5,
+        True,
+    )
+    assert (found.rate, found.epochs, found.val_images) == (0.1, 5, 9)
+
+
+def test_without_fine_tuning_the_last_classifier_is_read():
+    found = curves_of([row("linear", 0, 0.5), row("multistage", 0, 0.4)], val_images=9)
+    assert found is not None and (found.phase, found.train_loss) == ("multistage", (0.4,))
+    assert found.start_loss is None and not found.exploded
+
+
+def test_images_of_several_classes_have_no_top1_to_read():
+    assert curves_of([row("linear", 0, 0.5, top1=None)], val_images=9) is None
+    assert curves_of([], val_images=9) is None

@@ -1,0 +1,218 @@
+"""What the curves of a run say: too much or too little fitted, a rate too high or low, and what to change.
+
+Pure rules on numbers that every run has. They follow the advice of the classic lectures on reading loss
+curves (Stanford CS231n, "Babysitting the learning process"); the borders are readings of real runs, told
+beside each.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Train top-1 less val top-1 from which a gap is worth a word, if it is over two standard errors of val too.
+GAP = 0.05
+# Val loss over its lowest by the end from which fitting train more has cost something.
+RISE = 1.1
+# Val loss after the first epoch by the start's, if no epoch came below the start again: the first steps broke
+# what the linear classifier knew. Real ones that recovered rose up to 1.8 times.
+BROKEN = 1.5
+# Train top-1 under which much is left to fit.
+FITTED = 0.9
+# Share of the train loss that a phase must take away to have learned anything, ...
+LEARNED = 0.05
+# ... where there was something to learn.
+SMALL_LOSS = 0.05
+# Share of the epochs at the end over which a loss that still falls by so much has not come to its end.
+LAST, FALLING = 0.2, 0.02
+# Ends the name of a phase in the history of an attempt that was given up.
+EXPLODED = "(exploded)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """The numbers of a run that are read.
+
+    Attributes:
+        phase: its name; `linear` and the like for a classifier fitted on the bank.
+        train_top1: after each epoch (or the fit), 0..1; measured while training, so with augmentation and
+            dropout lower than it would be without.
+        val_top1, train_loss, val_loss: likewise.
+        start_loss: of val before the first epoch; None for what was fitted.
+        val_images: of val.
+        epochs: that were allowed.
+        rate: the highest learning rate; 0 for what was fitted.
+        exploded: whether attempts at a higher rate were given up.
+    """
+
+    phase: str
+    train_top1: tuple[float, ...]
+    val_top1: tuple[float, ...]
+    train_loss: tuple[float, ...]
+    val_loss: tuple[float, ...]
+    val_images: int
+    start_loss: float | None = None
+    epochs: int = 0
+    rate: float = 0.0
+    exploded: bool = False
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One thing that the curves say.
+
+    Attributes:
+        finding: `overfitting`, `underfitting`, `rate too high`, `rate too low`, `not finished` or `sound`.
+        evidence: a sentence with the numbers.
+        advice: what to change, by the names of options and recipe keys; "" where nothing.
+    """
+
+    finding: str
+    evidence: str
+    advice: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it."""
+        return f"{self.finding}: {self.evidence}.{f' {self.advice}.' if self.advice else ''}"
+
+
+def diagnose(curves: Curves) -> tuple[Diagnosis, ...]:
+    """What the curves of a phase say, the most pressing first; at least one.
+
+    Source of the readings: CS231n, "Babysitting the learning process" (a gap between train and val is
+    overfitting, none at a low level a model too small; a loss that shoots up a rate too high, one that hardly
+    moves a rate too low).
+    """
+    rules = (_too_high, _too_low, _overfitting, _underfitting, _not_finished)
+    found = tuple(told for rule in rules if (told := rule(curves)))
+    if found:
+        return found
+    train, val = curves.train_top1[-1], curves.val_top1[-1]
+    right = f"{curves.phase}: right on {train:.1%} of train and {val:.1%} of val"
+    return (Diagnosis("sound", f"{right}; nothing asks for a change", ""),)
+
+
+def curves_of(history: Sequence[Mapping[str, Any]], *, val_images: int, epochs: int = 0) -> Curves | None:
+    """The curves of a run's history that are read: of fine-tuning, else of the last linear classifier.
+
+    Args:
+        history: rows of phase, epoch, loss, val_loss, top1, val_top1, learning_rate.
+        val_images: of val.
+        epochs: of the fine-tuning phase, as allowed.
+
+    Returns:
+        None where images have several classes: top-1 does not exist.
+    """
+    fitted = [row for row in history if row["epoch"] == 0]
+    if not fitted or any(row.get("top1") is None for row in history):
+        return None
+    exploded = [row for row in history if str(row["phase"]).endswith(EXPLODED)]
+    trained = [row for row in history if row["epoch"] > 0 and row not in exploded]
+    rows = trained or fitted[-1:]
+    return Curves(
+        phase=str(rows[0]["phase"]),
+        train_top1=tuple(row["top1"] for row in rows),
+        val_top1=tuple(row["val_top1"] for row in rows),
+        train_loss=tuple(row["loss"] for row in rows),
+        val_loss=tuple(row["val_loss"] for row in rows),
+        val_images=val_images,
+        start_loss=min(row["val_loss"] for row in fitted) if trained else None,
+        epochs=epochs,
+        rate=max(row["learning_rate"] for row in (*rows, *exploded)),
+        exploded=bool(exploded),
+    )
+
+
+def _too_high(curves: Curves) -> Diagnosis | None:
+    lower = f"Take a third of it: --set learning_rate={_short(curves.rate / 3)}, or --set learning_rate=find"
+    if curves.exploded:
+        return Diagnosis("rate too high", f"{curves.phase}: the loss exploded before the rate was cut", lower)
+    if curves.start_loss is None or min(curves.val_loss) <= curves.start_loss:
+        return None
+    if curves.val_loss[0] <= BROKEN * curves.start_loss:
+        return None
+    return Diagnosis(
+        "rate too high",
+        f"{curves.phase}: the first epoch took the val loss from {curves.start_loss:.3f} to "
+        f"{curves.val_loss[0]:.3f}, and no later one came below the start",
+        lower,
+    )
+
+
+def _too_low(curves: Curves) -> Diagnosis | None:
+    if len(curves.train_loss) < 3 or curves.train_loss[0] < SMALL_LOSS:
+        return None
+    first, last = curves.train_loss[0], curves.train_loss[-1]
+    if not 0 <= first - last < LEARNED * first:
+        return None
+    return Diagnosis(
+        "rate too low",
+        f"{curves.phase}: the train loss hardly moved in {len(curves.train_loss)} epochs, from {first:.3f} "
+        f"to {last:.3f}",
+        f"Take three times the rate: --set learning_rate={_short(3 * curves.rate)}, or --set "
+        "learning_rate=find",
+    )
+
+
+def _overfitting(curves: Curves) -> Diagnosis | None:
+    train, val = curves.train_top1[-1], curves.val_top1[-1]
+    if not train - val > max(GAP, 2 * _error(curves)):
+        return None
+    gap = f"{curves.phase}: right on {train:.1%} of train and {val:.1%} of val"
+    if curves.start_loss is None:
+        return Diagnosis(
+            "overfitting",
+            f"{gap}, further apart than chance would bring them",
+            "More images help most; then augmentation with fine-tuning (--set augment=light)",
+        )
+    lowest, last = min(curves.val_loss), curves.val_loss[-1]
+    risen = f", and the val loss rose from {lowest:.3f} to {last:.3f}" if last > RISE * lowest else ""
+    return Diagnosis(
+        "overfitting",
+        gap + risen,
+        "More images, --set augment=light, fewer stages that train (--set freeze_depth), --set dropout=0.3 "
+        "or --set label_smoothing=0.1 work against it",
+    )
+
+
+def _underfitting(curves: Curves) -> Diagnosis | None:
+    train, val = curves.train_top1[-1], curves.val_top1[-1]
+    if train >= FITTED or train - val > max(GAP, 2 * _error(curves)):
+        return None
+    more = (
+        "Fine-tune (--strategy finetune-top)"
+        if curves.start_loss is None
+        else "Let more train (--strategy finetune-deep or full)"
+    )
+    return Diagnosis(
+        "underfitting",
+        f"{curves.phase}: right on only {train:.1%} of train and {val:.1%} of val: no gap, but much is not "
+        "fitted",
+        f"{more}, or take a larger --backbone or --image-size",
+    )
+
+
+def _not_finished(curves: Curves) -> Diagnosis | None:
+    count = len(curves.val_loss)
+    if count < 5 or count < curves.epochs:
+        return None
+    before = min(curves.val_loss[: -max(1, round(LAST * count))])
+    if not min(curves.val_loss[-2:]) < (1 - FALLING) * before:
+        return None
+    return Diagnosis(
+        "not finished",
+        f"{curves.phase}: the val loss was still falling at its last epoch, {curves.val_loss[-1]:.3f} after "
+        f"{before:.3f}",
+        f"Give it longer: --set epochs={2 * curves.epochs}",
+    )
+
+
+def _error(curves: Curves) -> float:
+    """Standard error of the last val top-1, of at least one image more and one less."""
+    share = (curves.val_top1[-1] * curves.val_images + 1) / (curves.val_images + 2)
+    return math.sqrt(share * (1 - share) / curves.val_images)
+
+
+def _short(rate: float) -> str:
+    return f"{rate:.1g}"
