@@ -23,35 +23,40 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def watched(recipe: dict[str, Any], images: Any) -> dict[str, np.ndarray]:
-    """Probabilities `(epochs + 1, N, C)` of val and test, the start first, and the labels."""
+    """Probabilities `(epochs + 1, N, C)` of val and test, the start first; of blends; and the labels."""
     import keras
 
     from transferkit.api import candidates, finetune, tuned_candidates
     from transferkit.recipe import Recipe
-    from transferkit.training import phases
+    from transferkit.training import blending, phases
 
     keras.backend.clear_session()
-    found: dict[str, Any] = {"val": [], "test": []}
+    found: dict[str, Any] = {"val": [], "test": [], "blends_val": [], "blends_test": []}
     measure, tuned = phases.measure, tuned_candidates.tuned_candidate
 
-    def measured(job: Any, rows: np.ndarray) -> Any:
-        told = measure(job, rows)
-        if rows is job.val:
-            found["val"].append(told[0])
-            found["test"].append(measure(job, found["rows"])[0])
-        return told
+    def watching(name: str) -> Callable[[Any, np.ndarray], Any]:
+        def measured(job: Any, rows: np.ndarray) -> Any:
+            told = measure(job, rows)
+            if rows is job.val:
+                found[f"{name}val"].append(told[0])
+                found[f"{name}test"].append(measure(job, found["rows"])[0])
+            return told
+
+        return measured
 
     def start(work: Any, *arguments: Any) -> Any:
         found["rows"] = work.rows["test"]
         found["labels_val"], found["labels_test"] = (work.labels[work.rows[s]] for s in ("val", "test"))
         return tuned(work, *arguments)
 
-    phases.measure, candidates.tuned_candidate = measured, start
+    phases.measure, blending.measure = watching(""), watching("blends_")
+    candidates.tuned_candidate = start
     try:
         with tempfile.TemporaryDirectory() as out:
             finetune(images, Recipe.from_mapping(recipe), out=Path(out) / "run")
     finally:
-        phases.measure, candidates.tuned_candidate = measure, tuned
+        phases.measure = blending.measure = measure
+        candidates.tuned_candidate = tuned
     return {name: np.asarray(values) for name, values in found.items()}
 
 
@@ -69,7 +74,7 @@ def rules(found: Any) -> dict[str, int]:
         return min(filter(allowed, range(1, len(top1))), key=lambda epoch: smooth[epoch], default=0)
 
     return {
-        "kept now": best_epoch(standings[0], standings[1:], len(labels), ranked=False),
+        "an epoch by the rule for epochs": best_epoch(standings[0], standings[1:], len(labels), ranked=False),
         "top-1, then loss, beats the start": lowest(lambda e: standings[e].score > standings[0].score),
         "lower loss than the start": lowest(lambda e: smooth[e] < smooth[0]),
         "lowest loss": lowest(lambda e: True),
@@ -78,8 +83,23 @@ def rules(found: Any) -> dict[str, int]:
     }
 
 
-def _test(found: Any) -> np.ndarray:
-    return 100 * np.mean(found["test"].argmax(-1) == found["labels_test"], axis=-1)
+def _with_blends(found: Any) -> float:
+    """Test top-1 of what is kept now: of blends that beat the start the lowest val loss, else an epoch's."""
+    from transferkit.training.linear import score
+    from transferkit.training.stopping import Standing, beats
+
+    labels = found["labels_val"]
+    start = Standing(*score(found["val"][0], labels))
+    best, test = np.inf, _test(found)[rules(found)["an epoch by the rule for epochs"]]
+    for val, of_test in zip(found["blends_val"], _test(found, "blends_test"), strict=True):
+        new = Standing(*score(val, labels))
+        if beats(new, start, len(labels), ranked=False) and new.loss < best:
+            best, test = new.loss, of_test
+    return float(test)
+
+
+def _test(found: Any, which: str = "test") -> np.ndarray:
+    return 100 * np.mean(found[which].argmax(-1) == found["labels_test"], axis=-1)
 
 
 def tell(folder: Path) -> None:
@@ -90,6 +110,7 @@ def tell(folder: Path) -> None:
         test = _test(found)
         for rule, epoch in rules(found).items():
             gains.setdefault(rule, []).append(test[epoch] - test[0])
+        gains.setdefault("a blend, else that (kept now)", []).append(_with_blends(found) - test[0])
     print(f"{len(next(iter(gains.values())))} phases\n\n| kept | mean | worst | best |\n|---|---|---|---|")
     for rule, each in gains.items():
         print(f"| {rule} | {np.mean(each):+.2f} | {min(each):+.1f} | {max(each):+.1f} |")

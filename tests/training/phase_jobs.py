@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import toy_network
 from transferkit.backbones.graph import find_stages
 from transferkit.strategies import Phase
-from transferkit.training import phases
+from transferkit.training import blending, phases
 from transferkit.training.epochs import Epoch
 from transferkit.training.job import Job
 from transferkit.training.linear import LinearClassifier
@@ -74,6 +74,7 @@ def losses(
         return Epoch(job, {"loss": of_train.pop(0), "top1": 0.5}, whole=True)
 
     monkeypatch.setattr(phases, "fit_epoch", fit)
+    monkeypatch.setattr(blending, "SHARES", ())
     monkeypatch.setattr(phases, "measure", lambda job, rows: (None, val.pop(0), reached.pop(0)))
     return fitted
 

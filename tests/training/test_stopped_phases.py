@@ -15,7 +15,7 @@ from transferkit import progress
 from transferkit.errors import TrainingError
 from transferkit.strategies import Phase, Tuning
 from transferkit.timing import Deadline
-from transferkit.training import epochs, phases
+from transferkit.training import blending, epochs, phases
 from transferkit.training.job import Job
 from transferkit.training.phases import run_phase
 from transferkit.training.state import StateFile
@@ -118,6 +118,7 @@ EXPLODES = replace(EVERYTHING, learning_rate=30.0, epochs=2)
 DEATHS = [
     ("everything", os, "replace", 3, True),  # right after the third
     ("explodes", phases, "compiled", 2, False),  # between two attempts
+    ("everything", blending, "measure", 5, False),  # after the last epoch, among the blends
 ]
 
 

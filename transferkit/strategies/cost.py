@@ -54,6 +54,8 @@ REPORT_S = 2.0
 BACKWARD = 2
 # Fewest and most steps of a range test: with fewer they are over 1.4 times apart in rate; more tell no more.
 FINDER_STEPS = (40, 100)
+# Weights between start and end of fine-tuning that are tried on val.
+BLENDS = 8
 # Images that a classifier is chosen on at most: above it the order of the feature sets no longer changes.
 CHOICE_IMAGES = 1500
 
@@ -161,7 +163,8 @@ def _training(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: Loa
     fresh = 0.0 if kept else pilot.decode
     judging = load.val * (forward + fresh)
     epoch = load.train * (step + fresh) + judging
-    once = pilot.first_step + pilot.first_forward + judging + (load.val + load.test) * (forward + fresh)
+    last = (load.val + load.test) * (forward + fresh)
+    once = pilot.first_step + pilot.first_forward + (1 + BLENDS) * judging + last
     if phase.tuning and phase.tuning.find_rate:
         fewest, most = FINDER_STEPS
         steps = min(most, max(fewest, math.ceil(load.train / load.batch_size)))

@@ -2,22 +2,23 @@
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transferkit.progress import say, task
 from transferkit.strategies import Phase, Tuning, schedules
 from transferkit.timing import Deadline
+from transferkit.training.blending import best_blend
 from transferkit.training.epochs import carry_over, compiled, epoch_of, fit_epoch, halving, inner, slots
 from transferkit.training.finder import find_rate
 from transferkit.training.interrupting import Interrupt, deferred
 from transferkit.training.job import Job, measure
+from transferkit.training.loop import Loop
 from transferkit.training.model import weights_of
 from transferkit.training.optimizers import averaged, variables_by_stage
 from transferkit.training.penalties import add_l2_sp, kernels_of, remove_l2_sp
 from transferkit.training.state import Progress, Snapshot, StateFile, restore, snapshot
-from transferkit.training.stopping import Standing, best_epoch, explosion, smoothed, waited
+from transferkit.training.stopping import explosion
 
 RETRIES = 4
 
@@ -39,39 +40,14 @@ class Trained:
     interrupted: bool = False
 
 
-@dataclass
-class _Loop:
-    """A phase under way; `job`, `phase` and `progress` change as it goes."""
-
-    job: Job
-    phase: Phase
-    progress: Progress
-    start: Snapshot
-    stage_of: dict[str, str]
-    states: StateFile | None
-    interrupt: Interrupt
-    deadline: Deadline
-    thawed: tuple[str, ...] | None = None
-    began: float = field(default_factory=time.perf_counter)
-
-    @property
-    def model(self) -> Any:
-        return self.job.model
-
-    @property
-    def losses(self) -> list[float]:
-        """Of val, smoothed, of the epochs of this attempt."""
-        return smoothed([row["val_loss"] for row in self.progress.rows], self.job.smoothing)
-
-
 def run_phase(
     job: Job, phase: Phase, *, states: StateFile | None = None, deadline: Deadline | None = None
 ) -> Trained:
     """Train; the model is left with its best weights.
 
-    Best is what `stopping.best_epoch` says, the start included. When the loss explodes the start is restored
-    and the rate cut to a third; if that does not help, the start is what is left. Ctrl-C ends the step,
-    and the best so far is left.
+    Best is a blend of the start and the last epoch if one beats the start, else what `best_epoch` says.
+    When the loss explodes the start is restored and the rate cut to a third; if that does not help, the start
+    is what is left. Ctrl-C ends the step, and the best so far is left.
 
     Args:
         job: what to work on; its model holds the start, even if an earlier run has trained it further.
@@ -91,7 +67,7 @@ def run_phase(
         with deferred() as interrupt:
             known = states.read() if states else None
             progress = known[0] if known else _first(job, phase, stage_of, interrupt)
-            loop = _Loop(job, phase, progress, start, stage_of, states, interrupt, deadline or Deadline())
+            loop = Loop(job, phase, progress, start, stage_of, states, interrupt, deadline or Deadline())
             loop.job = replace(job, batch_size=progress.batch_size)
             loop.phase = replace(phase, learning_rate=progress.learning_rate)
             if known and not progress.done:
@@ -125,7 +101,7 @@ def _note(progress: Progress, text: str) -> None:
     say(text)
 
 
-def _take_up(loop: _Loop, kept: Snapshot) -> None:
+def _take_up(loop: Loop, kept: Snapshot) -> None:
     """Put model, optimizer and seeds where they were after the last whole epoch."""
     done = len(loop.progress.rows)
     loop.thawed = schedules.thawed(loop.phase, done - 1)
@@ -134,7 +110,7 @@ def _take_up(loop: _Loop, kept: Snapshot) -> None:
     say(f"{loop.phase.name}: going on after epoch {done} of {loop.phase.epochs}")
 
 
-def _finished(loop: _Loop) -> Trained:
+def _finished(loop: Loop) -> Trained:
     """Train until nothing is left to do, and leave the best weights."""
     progress, name = loop.progress, loop.phase.name
     while not progress.done:
@@ -151,20 +127,40 @@ def _finished(loop: _Loop) -> Trained:
         if ended:
             _after_explosion(loop, ended)
         else:
+            _blend(loop)
             progress.done = True
     if loop.states:
         loop.states.write(progress, Snapshot([], []))
     _set_best(loop)
-    return Trained([*progress.earlier, *progress.rows], progress.notes, progress.best_epoch)
+    history, asked = [*progress.earlier, *progress.rows], loop.interrupt.asked
+    return Trained(history, progress.notes, progress.best_epoch, interrupted=asked)
 
 
-def _set_best(loop: _Loop) -> None:
+def _blend(loop: Loop) -> None:
+    """Keep the best of the weights between start and end that beat the start; else the best epoch's stay.
+
+    The best of forty noisy epochs looks better than it is; the way between two ends is smooth.
+    """
+    progress, name, end = loop.progress, loop.phase.name, len(loop.progress.rows)
+    with averaged(loop.model):
+        last = weights_of(loop.model)
+    restore(loop.model, loop.start)
+    found = best_blend(loop.job, weights_of(loop.model), last, loop.standing(0))
+    if found is None:
+        return
+    progress.best, progress.best_epoch = found.weights, end
+    what = f"{found.share:.0%} of epoch {end} and {1 - found.share:.0%} of the start"
+    if found.share < 1:
+        _note(progress, f"{name}: kept is a blend of {what}, val loss {found.standing.loss:.3f}")
+
+
+def _set_best(loop: Loop) -> None:
     restore(loop.model, loop.start)
     if loop.progress.best is not None:
         loop.model.set_weights(loop.progress.best)
 
 
-def _after_explosion(loop: _Loop, what: str) -> None:
+def _after_explosion(loop: Loop, what: str) -> None:
     """Restore the start; the next attempt has a third of the rate, unless this was the last."""
     progress, name, rate = loop.progress, loop.phase.name, loop.phase.learning_rate
     progress.earlier += [row | {"phase": f"{name} (exploded)"} for row in progress.rows]
@@ -179,7 +175,7 @@ def _after_explosion(loop: _Loop, what: str) -> None:
     loop.thawed = None
 
 
-def _attempt(loop: _Loop) -> str:
+def _attempt(loop: Loop) -> str:
     """Epochs until the phase ends: "", or `interrupted`, or what exploded."""
     progress, phase = loop.progress, loop.phase
     with task(phase.name, phase.epochs * loop.job.steps, "steps") as bar:
@@ -187,12 +183,12 @@ def _attempt(loop: _Loop) -> str:
         while True:
             if loop.interrupt.asked:
                 return "interrupted"
-            if reason := _ended(loop):
+            if reason := loop.ended():
                 break
             loop.began = time.perf_counter()
             _thaw(loop)
             epoch = fit_epoch(
-                loop.job, len(progress.rows), rate=_rates(loop), bar=bar, interrupt=loop.interrupt
+                loop.job, len(progress.rows), rate=loop.rates(), bar=bar, interrupt=loop.interrupt
             )
             loop.job = epoch.job
             progress.batch_size = epoch.job.batch_size
@@ -207,25 +203,7 @@ def _attempt(loop: _Loop) -> str:
     return ""
 
 
-def _ended(loop: _Loop) -> str:
-    """Why no epoch follows, or ""."""
-    done = len(loop.progress.rows)
-    if done >= loop.phase.epochs:
-        return "ended with"
-    if waited(loop.losses, since=_last_thaw(loop.phase, done)) >= loop.phase.patience:
-        return "stopped early after"
-    if done and loop.deadline.left() < loop.progress.rows[-1]["seconds"]:
-        return "out of time after"
-    return ""
-
-
-def _last_thaw(phase: Phase, epochs: int) -> int:
-    """Epochs before the last that let more stages train: what joins gets its own time to do good."""
-    sets = [schedules.thawed(phase, epoch) for epoch in range(epochs + 1)]
-    return max((n for n in range(1, epochs + 1) if sets[n] != sets[n - 1]), default=0)
-
-
-def _thaw(loop: _Loop) -> None:
+def _thaw(loop: Loop) -> None:
     """Compile where the stages that train are others than in the epoch before."""
     thawed = schedules.thawed(loop.phase, len(loop.progress.rows))
     if thawed == loop.thawed:
@@ -244,27 +222,10 @@ def _thaw(loop: _Loop) -> None:
     loop.thawed = thawed
 
 
-def _rates(loop: _Loop) -> Callable[[Job, int], float]:
-    """The learning rate of each step of the next epoch, by the batch size in force."""
-    epoch, cuts = len(loop.progress.rows), _cuts(loop)
-
-    def rate(job: Job, step: int) -> float:
-        return schedules.rate(loop.phase, step=epoch * job.steps + step, steps_per_epoch=job.steps, cuts=cuts)
-
-    return rate
-
-
-def _cuts(loop: _Loop) -> int:
-    """Cuts by the epochs since the last thaw: what joins gets the whole rate first."""
-    done = len(loop.progress.rows)
-    losses = [row["val_loss"] for row in loop.progress.rows[_last_thaw(loop.phase, done) :]]
-    return schedules.plateau_cut(losses, smoothing=loop.job.smoothing) if losses else 0
-
-
-def _judge(loop: _Loop, logs: dict[str, float], bar: Any) -> str:
+def _judge(loop: Loop, logs: dict[str, float], bar: Any) -> str:
     """Add an epoch's row, keep its weights if they are the best; what exploded, or ""."""
     progress, job, number = loop.progress, loop.job, len(loop.progress.rows) + 1
-    rate = _rates(loop)
+    rate = loop.rates()
     with averaged(loop.model):
         _, val_loss, reached = measure(job, job.val)
         row = {"phase": loop.phase.name, "epoch": number, "loss": logs["loss"], "val_loss": val_loss}
@@ -281,15 +242,7 @@ def _judge(loop: _Loop, logs: dict[str, float], bar: Any) -> str:
         plain = not (tuning and (tuning.label_smoothing or tuning.l2_sp))
         if exploded := explosion(row, progress.start[1], chance, plain=plain):
             return exploded
-        progress.best_epoch = _best(loop)
+        progress.best_epoch = loop.best()
         if progress.best_epoch == number:
             progress.best = weights_of(loop.model)
     return ""
-
-
-def _best(loop: _Loop) -> int:
-    key = "val_map" if loop.job.multilabel else "val_top1"
-    reached = [row[key] for row in loop.progress.rows]
-    epochs = [Standing(*pair) for pair in zip(reached, loop.losses, strict=True)]
-    images, ranked = len(loop.job.val), loop.job.multilabel
-    return best_epoch(Standing(*loop.progress.start), epochs, images, ranked=ranked)
