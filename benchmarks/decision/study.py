@@ -3,7 +3,7 @@
     python benchmarks/decision/study.py RESULTS.jsonl --weights-dir DIR --backbone mobilenet_0.25:128 \
         --set flowers=FOLDER:20,100 --set satellite=FOLDER:10,50 --seed 0 1 2 [--strategy linear auto]
 
-A set is a folder of class folders and the numbers of images per class that the tool is given: it draws
+A set is a folder of class folders (of splits too, which are joined) and the numbers of images per class that the tool is given: it draws
 val from them itself. Up to `--test` images of each class are kept apart for the test, the same for all
 amounts of a seed. A line is appended for each run; runs that stand in RESULTS already are skipped, so a
 study that was stopped goes on. `summary.py` reads the lines. With `--cold` each run has a cache of its own,
@@ -33,11 +33,12 @@ def table(folder: Path, per_class: int, test: int, seed: int) -> Any:
 
     random = np.random.default_rng(seed)
     rows = []
-    for label in sorted(path for path in folder.iterdir() if path.is_dir()):
-        files = random.permutation(sorted(str(path.resolve()) for path in label.rglob("*") if path.is_file()))
+    found = [path.resolve() for path in folder.rglob("*") if path.is_file()]
+    for label in sorted({path.parent.name for path in found}):
+        files = random.permutation(sorted(str(path) for path in found if path.parent.name == label))
         held = min(test, len(files) // 2)
-        rows += [(path, label.name, "test") for path in files[:held]]
-        rows += [(path, label.name, "train") for path in files[held : held + per_class]]
+        rows += [(path, label, "test") for path in files[:held]]
+        rows += [(path, label, "train") for path in files[held : held + per_class]]
     return pd.DataFrame(rows, columns=["path", "label", "split"])
 
 
