@@ -3,9 +3,9 @@
     python benchmarks/decision/study.py RESULTS.jsonl --weights-dir DIR --backbone mobilenet_0.25:128 \
         --set flowers=FOLDER:20,100 --set satellite=FOLDER:10,50 --seed 0 1 2 [--strategy linear auto]
 
-A set is a folder of class folders (of splits too, which are joined) and the numbers of images per class that the tool is given: it draws
-val from them itself. Up to `--test` images of each class are kept apart for the test, the same for all
-amounts of a seed. A line is appended for each run; runs that stand in RESULTS already are skipped, so a
+A set is a folder of class folders (in splits too: they are joined) and the numbers of images per class that
+the tool is given: it draws val from them itself. Up to `--test` images of each class are kept apart for the
+test, the same for all amounts of a seed. A line is appended for each run; runs that stand in RESULTS already are skipped, so a
 study that was stopped goes on. `summary.py` reads the lines. With `--cold` each run has a cache of its own,
 so that `seconds` are those of a first run; without it the bank is shared.
 """
