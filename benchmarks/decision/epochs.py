@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from study import table
+from study import cases, table
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -131,26 +131,15 @@ def main() -> None:
     if asked.table:
         return tell(asked.folder)
     asked.folder.mkdir(parents=True, exist_ok=True)
-    for seed in asked.seed:
-        for backbone in asked.backbone:
-            for given in asked.set:
-                title, _, rest = given.partition("=")
-                folder, _, amounts = rest.rpartition(":")
-                for count in map(int, amounts.split(",")):
-                    _watch_all(asked, seed, backbone, title, Path(folder), count)
-
-
-def _watch_all(
-    asked: argparse.Namespace, seed: int, backbone: str, title: str, folder: Path, count: int
-) -> None:
-    name, _, size = backbone.partition(":")
-    for strategy in asked.strategy:
-        file = asked.folder / f"{title}-{name}-{count}-{seed}-{strategy}.npz"
-        if not file.exists():
-            recipe = {"backbone": name, "image_size": int(size or 224), "seed": seed, "strategy": strategy}
-            images = table(folder, count, asked.test, seed)
-            np.savez_compressed(file, **watched(recipe | {"weights_dir": asked.weights_dir}, images))
-            print(file.name, flush=True)
+    for case, images_in in cases(asked):
+        told = ("set", "backbone", "per_class", "seed", "strategy")
+        file = asked.folder / f"{'-'.join(str(case[key]) for key in told)}.npz"
+        if file.exists():
+            continue
+        images = table(images_in, case["per_class"], asked.test, case["seed"])
+        recipe = {key: case[key] for key in ("backbone", "image_size", "seed", "strategy")}
+        np.savez_compressed(file, **watched(recipe | {"weights_dir": asked.weights_dir}, images))
+        print(file.name, flush=True)
 
 
 if __name__ == "__main__":

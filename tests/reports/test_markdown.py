@@ -199,7 +199,7 @@ def test_what_the_curves_say_stands_under_training_with_its_advice():
     )
     page = markdown.render(make_report(diagnosis=found))
     told = page[page.index("## Training") : page.index("## Data")]
-    first, second = told.split("What the curves say:\n\n")[1].strip().splitlines()
+    first, second = told.split("Diagnosis:\n\n")[1].strip().splitlines()
     assert first == "- **overfitting**: finetune: &lt;b&gt;far&lt;/b&gt; apart. --set dropout=0.3."
     assert second == "- **sound**: well."
-    assert "What the curves say" not in markdown.render(make_report())
+    assert "Diagnosis:" not in markdown.render(make_report())

@@ -14,4 +14,4 @@ def diagnosis_section(found: Sequence[Diagnosis]) -> str:
         f"- **{one.finding}**: {text(one.evidence)}.{f' {text(one.advice)}.' if one.advice else ''}"
         for one in found
     ]
-    return "\n".join(["What the curves say:", "", *lines])
+    return "\n".join(["Diagnosis:", "", *lines])

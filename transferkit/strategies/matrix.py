@@ -20,11 +20,10 @@ class Cell:
     """Where a data set falls, and why.
 
     Attributes:
-        similar: on the axis of similarity; None where nothing was measured or stated.
+        similar: on the axis of similarity; None where nothing was measured.
         similarity: `similar` or `different`.
         amount: on the other axis.
         images: of train.
-        measured: whether there is evidence.
         stated: what the user said of both axes; naming both names the cell, which then decides alone.
     """
 
@@ -32,7 +31,6 @@ class Cell:
     similarity: str
     amount: Amount
     images: int
-    measured: bool
     stated: tuple[str | None, str | None]
 
     @property
@@ -63,7 +61,9 @@ class Cell:
         They cost nothing more, and val chooses better than always the one or always the other
         (`docs/decision.md`).
         """
-        return self.plain == "linear" and not self.try_both and None in self.stated and self.measured
+        return (
+            self.plain == "linear" and not self.try_both and None in self.stated and self.similar is not None
+        )
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -135,6 +135,5 @@ def place(
             similarity=verdict, per_class=per_class, images=images, evidence=evidence, stated=amount
         ),
         images=images,
-        measured=evidence is not None,
         stated=(similarity, amount),
     )

@@ -23,7 +23,7 @@ from transferkit.errors import DataError
 from transferkit.progress import say, task
 from transferkit.strategies import FeatureSet
 from transferkit.timing import Stopwatch
-from transferkit.training.device import is_out_of_memory, too_large
+from transferkit.training.device import halved
 from transferkit.training.pooling import WIDTHS, pool_all
 from transferkit.training.shards import Places, places_of, read_shards, write_shard
 
@@ -246,11 +246,7 @@ def predict(model: Any, inputs: np.ndarray, batch_size: int) -> np.ndarray:
         try:
             outputs.append(_padded_forward(model, batch, batch_size))
         except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if batch_size == 1:
-                raise too_large() from error
-            batch_size //= 2
+            batch_size = halved(batch_size, error)
             say(f"out of memory; going on with batches of {batch_size}")
             continue
         start += batch_size

@@ -240,3 +240,16 @@ def quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def halved(batch_size: int, error: Exception) -> int:
+    """Half of a batch that did not fit into the device's memory; another error is raised again.
+
+    Raises:
+        TrainingError: not even one image fits.
+    """
+    if not is_out_of_memory(error):
+        raise error
+    if batch_size == 1:
+        raise too_large() from error
+    return batch_size // 2

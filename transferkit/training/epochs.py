@@ -11,7 +11,7 @@ from transferkit.data.balance import balanced_order
 from transferkit.data.loader import epoch_batches, epoch_order
 from transferkit.progress import say
 from transferkit.strategies import Phase
-from transferkit.training.device import is_out_of_memory, too_large
+from transferkit.training.device import halved
 from transferkit.training.interrupting import Interrupt
 from transferkit.training.job import Job
 from transferkit.training.model import set_trainable
@@ -127,11 +127,7 @@ def halving(job: Job, act: Callable[[Job], T]) -> tuple[Job, T]:
         try:
             return job, act(job)
         except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if job.batch_size == 1:
-                raise too_large() from error
-            job = replace(job, batch_size=job.batch_size // 2)
+            job = replace(job, batch_size=halved(job.batch_size, error))
             say(f"out of memory; going on with batches of {job.batch_size}")
             restore(job.model, before)
 

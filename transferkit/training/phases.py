@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from transferkit.evaluation.diagnosis import EXPLODED
 from transferkit.progress import say, task
 from transferkit.strategies import Phase, Tuning, schedules
 from transferkit.timing import Deadline
@@ -149,9 +150,9 @@ def _blend(loop: Loop) -> None:
     if found is None:
         return
     progress.best, progress.best_epoch = found.weights, end
-    what = f"{found.share:.0%} of epoch {end} and {1 - found.share:.0%} of the start"
-    if found.share < 1:
-        _note(progress, f"{name}: kept is a blend of {what}, val loss {found.standing.loss:.3f}")
+    blend = f"a blend of {found.share:.0%} of epoch {end} and {1 - found.share:.0%} of the start"
+    what = blend if found.share < 1 else f"epoch {end} whole, better than any blend of it and the start"
+    _note(progress, f"{name}: kept is {what}, val loss {found.standing.loss:.3f}")
 
 
 def _set_best(loop: Loop) -> None:
@@ -163,7 +164,7 @@ def _set_best(loop: Loop) -> None:
 def _after_explosion(loop: Loop, what: str) -> None:
     """Restore the start; the next attempt has a third of the rate, unless this was the last."""
     progress, name, rate = loop.progress, loop.phase.name, loop.phase.learning_rate
-    progress.earlier += [row | {"phase": f"{name} (exploded)"} for row in progress.rows]
+    progress.earlier += [row | {"phase": f"{name} {EXPLODED}"} for row in progress.rows]
     progress.rows, progress.best, progress.best_epoch, progress.joined = [], None, 0, {}
     progress.done = progress.attempt == RETRIES
     progress.attempt += 1

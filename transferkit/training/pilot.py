@@ -19,7 +19,7 @@ from transferkit.data.decode import decode_chunks
 from transferkit.strategies.base import Phase, Tuning
 from transferkit.strategies.rates import Pilot, StageCost
 from transferkit.training.bank import Extractor, predict
-from transferkit.training.device import is_out_of_memory, too_large
+from transferkit.training.device import halved
 from transferkit.training.model import set_freeze_depth, set_trainable, tail, weights_of
 
 # Timed after one that compiles; fewer where they are slow.
@@ -179,11 +179,7 @@ def _steps(model: Any, inputs: np.ndarray) -> tuple[float, float, int]:
         try:
             return *_timed(lambda: model.train_on_batch(some, labels)), batch  # noqa: B023
         except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if batch == 1:
-                raise too_large() from error
-            batch //= 2
+            batch = halved(batch, error)
 
 
 def _timed(call: Callable[[], object]) -> tuple[float, float]:
