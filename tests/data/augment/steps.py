@@ -1,0 +1,31 @@
+"""What the tests of steps share: images, and what a policy makes of them."""
+
+from typing import Any
+
+import numpy as np
+
+from transferkit.data.augment.keys import keys_of
+from transferkit.data.augment.pipeline import pipeline
+from transferkit.data.augment.policy import policy_from
+
+SIZE, COUNT = 48, 64
+RANDOM = np.random.default_rng(0)
+
+
+def pictures(side: int = SIZE) -> np.ndarray:
+    """Smooth colours, float32 `(COUNT, side, side, 3)`, 0..255: each image another."""
+    rows, columns = np.mgrid[0 : 1 : side * 1j, 0 : 1 : side * 1j]  # type: ignore[misc]
+    waves = RANDOM.uniform(1, 4, (COUNT, 1, 1, 3)), RANDOM.uniform(1, 4, (COUNT, 1, 1, 3))
+    phase = RANDOM.uniform(0, 6, (COUNT, 1, 1, 3))
+    angle = waves[0] * rows[..., None] + waves[1] * columns[..., None]
+    return (127.5 + 120 * np.sin(3 * angle + phase)).astype(np.float32)
+
+
+PICTURES = pictures()
+
+
+def changed(steps: Any, images: np.ndarray = PICTURES, seed: int = 0, **options: Any) -> np.ndarray:
+    """What a policy makes of images; a name alone gets probability 1."""
+    listed = [{steps: {"probability": 1.0}}] if isinstance(steps, str) else steps
+    made = pipeline(policy_from(listed), SIZE, **options)
+    return made.changed(images, keys_of(np.arange(len(images)), seed, 0))

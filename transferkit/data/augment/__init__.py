@@ -1,0 +1,1 @@
+"""Augmentation: policies as data (`policy`, `catalogue`), and what carries them out in tf.data."""

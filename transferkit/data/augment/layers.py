@@ -1,0 +1,151 @@
+"""Steps that are layers of Keras or keras-cv, drawing for each image apart."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import keras
+import tensorflow as tf
+
+from transferkit.data.augment.catalogue import PACKAGES
+from transferkit.data.augment.drawing import Draws, draw_from, keras_cv_draws
+from transferkit.data.augment.policy import Step
+from transferkit.errors import UsageError, unknown_name
+
+# An image float32 `(H, W, 3)`, 0..255, and its draws, to an image of the same shape and range.
+Change: TypeAlias = Callable[[Any, Draws], Any]
+GREY = 127.5
+Values: TypeAlias = Mapping[str, Any]
+
+
+def _around(strength: float) -> tuple[float, float]:
+    """Factors of layers for which .5 changes nothing."""
+    return 0.5 - strength / 2, 0.5 + strength / 2
+
+
+def _filled(values: Values) -> dict[str, Any]:
+    return {"fill_mode": values["fill"], "fill_value": GREY}
+
+
+def _blur(values: Values) -> Any:
+    # Wide enough for three deviations of the widest Gaussian.
+    size = 2 * math.ceil(3 * values["sigma"][1]) + 1
+    return keras.layers.RandomGaussianBlur(factor=(1.0, 1.0), kernel_size=size, sigma=values["sigma"])
+
+
+def _zoom(values: Values) -> Any:
+    # Keras counts from 0, and zooms out for what is above.
+    low, high = values["scale"]
+    return keras.layers.RandomZoom((1 / high - 1, 1 / low - 1), **_filled(values))
+
+
+def _saturation(strength: float) -> Any:
+    # This layer clips the saturation of the HSV space, which goes from 0 to 1 whatever RGB does.
+    return keras.layers.RandomSaturation(_around(strength), value_range=(0, 1))
+
+
+def _erasing(sides: tuple[float, float], fill: float | None) -> Any:
+    # It takes the root of what it draws for each side.
+    return keras.layers.RandomErasing((1.0, 1.0), scale=(sides[0] ** 2, sides[1] ** 2), fill_value=fill)
+
+
+# RandomContrast, -Erasing, -GaussianBlur, -Perspective and -ElasticTransform draw their factor from 0 to a
+# single number; a pair says both ends.
+LAYERS: Mapping[str, Callable[[Values], Any]] = {
+    "translation": lambda v: keras.layers.RandomTranslation(v["y"], v["x"], **_filled(v)),
+    "rotation": lambda v: keras.layers.RandomRotation(v["degrees"] / 360, **_filled(v)),
+    "shear": lambda v: keras.layers.RandomShear(v["x"], v["y"], **_filled(v)),
+    "zoom": _zoom,
+    "perspective": lambda v: keras.layers.RandomPerspective((1.0, 1.0), v["strength"], fill_value=GREY),
+    "elastic": lambda v: keras.layers.RandomElasticTransform((1.0, 1.0), (v["strength"],) * 2, **_filled(v)),
+    "brightness": lambda v: keras.layers.RandomBrightness(v["strength"]),
+    "contrast": lambda v: keras.layers.RandomContrast((v["strength"], v["strength"])),
+    "saturation": lambda v: _saturation(v["strength"]),
+    "hue": lambda v: keras.layers.RandomHue((0.0, v["strength"])),
+    "grayscale": lambda v: keras.layers.RandomGrayscale(1.0),
+    "invert": lambda v: keras.layers.RandomInvert((1.0, 1.0)),
+    "blur": _blur,
+    "sharpness": lambda v: keras.layers.RandomSharpness(_around(v["strength"])),
+    "posterize": lambda v: keras.layers.RandomPosterization((v["bits"], v["bits"])),
+    "equalize": lambda v: keras.layers.Equalization(),
+    "autocontrast": lambda v: keras.layers.AutoContrast(),
+    "random_erasing": lambda v: _erasing(v["scale"], None),
+    "cutout": lambda v: _erasing((v["size"], v["size"]), GREY),
+    "mixup": lambda v: keras.layers.MixUp(v["alpha"]),
+    "cutmix": lambda v: keras.layers.CutMix((v["alpha"], v["alpha"])),
+}
+
+
+def layer_change(name: str, values: Values) -> Change:
+    """A step that is a layer of Keras."""
+    layer = LAYERS[name](values)
+
+    def change(image: Any, draws: Draws) -> Any:
+        draw_from(layer, draws)
+        return layer(image[None], training=True)[0]
+
+    return change
+
+
+def named_layer(step: Step) -> Any:
+    """The layer that a step such as `keras_cv.GridMask` names.
+
+    Raises:
+        UsageError: its package is not installed, or does not have it; or its arguments are not allowed.
+    """
+    layers = _package(step.package)
+    kind = getattr(layers, step.layer, None)
+    if not isinstance(kind, type):
+        names = [name for name in dir(layers) if isinstance(getattr(layers, name), type)]
+        raise unknown_name("layer", step.name, [f"{step.package}.{n}" for n in names], "See its package.")
+    values = {key: _inner(value) for key, value in step.parameters}
+    try:
+        return kind(**values)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UsageError(f"step {step.name}: its layer does not take {values}: {error}") from error
+
+
+def _package(name: str) -> Any:
+    if name == "keras":
+        return keras.layers
+    assert name in PACKAGES
+    try:
+        import keras_cv.layers
+    except ImportError as error:
+        raise UsageError(
+            "steps named keras_cv.* need the package keras-cv, which is not installed: "
+            "pip install 'transferkit[kerascv]'."
+        ) from error
+    return keras_cv.layers
+
+
+def _inner(value: Any) -> Any:
+    """Layers within arguments, such as the `augmenters` of RepeatedAugmentation: `{keras_cv.NAME: {...}}`."""
+    if isinstance(value, (list, tuple)):
+        return [_inner(each) for each in value]
+    if isinstance(value, Mapping) and len(value) == 1:
+        name, values = next(iter(value.items()))
+        if str(name).partition(".")[0] in PACKAGES:
+            return named_layer(Step(str(name), tuple((values or {}).items()), 1.0))
+    return value
+
+
+def named_change(step: Step) -> Change:
+    """A step that names a layer which changes one image."""
+    layer = named_layer(step)
+
+    def change(image: Any, draws: Draws) -> Any:
+        return called(layer, image[None], draws)[0]
+
+    return change
+
+
+def called(layer: Any, inputs: Any, draws: Draws) -> Any:
+    """What a layer of either package makes of a batch, drawing from `draws`."""
+    if type(layer).__module__.startswith("keras_cv"):
+        with keras_cv_draws(layer._flatten_layers(), draws):
+            found = layer(inputs)
+    else:
+        draw_from(layer, draws)
+        found = layer(inputs, training=True)
+    return tf.nest.map_structure(lambda value: tf.cast(value, tf.float32), found)

@@ -1,0 +1,111 @@
+"""Steps written by hand: those that no layer of Keras does, or none as it is needed here."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from transferkit.data.augment.drawing import Draws
+from transferkit.data.augment.layers import Change, Values
+
+
+def horizontal_flip(image: Any, draws: Draws) -> Any:
+    """Mirrored always: the policy draws whether, and RandomFlip would draw once more."""
+    return tf.reverse(image, [1])
+
+
+def vertical_flip(image: Any, draws: Draws) -> Any:
+    """As `horizontal_flip`."""
+    return tf.reverse(image, [0])
+
+
+def quarter_turns(image: Any, draws: Draws) -> Any:
+    """Turned by a multiple of 90 degrees; the image is square."""
+    return tf.ensure_shape(tf.image.rot90(image, draws.whole(4)), image.shape)
+
+
+def noise(values: Values) -> Change:
+    """Gaussian noise; it is clipped with everything else at the end."""
+    sigma = 255 * values["sigma"]
+    return lambda image, draws: tf.clip_by_value(image + sigma * draws.normal(image.shape), 0.0, 255.0)
+
+
+def solarize(values: Values) -> Change:
+    """Solarization draws its threshold from `threshold_factor[0]` to 255 times `[1]`, so it can have none."""
+    return lambda image, draws: tf.where(image < values["threshold"], image, 255.0 - image)
+
+
+def pca_noise(values: Values, axes: np.ndarray) -> Change:
+    """Colour moved along the columns of `axes`, see `colour_axes`."""
+
+    def change(image: Any, draws: Draws) -> Any:
+        shift = tf.linalg.matvec(tf.constant(axes, tf.float32), values["sigma"] * draws.normal((3,)))
+        return tf.clip_by_value(image + shift, 0.0, 255.0)
+
+    return change
+
+
+def colour_axes(images: np.ndarray) -> np.ndarray:
+    """Principal axes of the RGB values of some images, float64 `(3, 3)`: a column each.
+
+    They are the eigenvectors times the eigenvalues of the covariance of colours of 0..1, for shifts of
+    0..255. Source: Krizhevsky et al. 2012, section 4.1.
+
+    Args:
+        images: uint8 or float `(n, H, W, 3)`, 0..255.
+    """
+    values, vectors = np.linalg.eigh(np.cov(images.reshape(-1, 3) / 255.0, rowvar=False))
+    return np.asarray(255 * vectors * np.maximum(values, 0))
+
+
+def random_crop(values: Values, size: int) -> Change:
+    """A square of the whole image, whose side is the short side by the drawn scale, resized to `size`."""
+    low, high = values["scale"]
+
+    def change(image: Any, draws: Draws) -> Any:
+        side = 1 / draws.uniform((), low, high)
+        return _window(image, draws, side, side, size)
+
+    return change
+
+
+def random_resized_crop(values: Values, size: int) -> Change:
+    """Area uniform, the logarithm of width by height uniform; where a side would not fit, it is cut."""
+    (least, most), (low, high) = values["area"], values["ratio"]
+
+    def change(image: Any, draws: Draws) -> Any:
+        area = draws.uniform((), least, most)
+        ratio = tf.exp(draws.uniform((), float(np.log(low)), float(np.log(high))))
+        return _window(image, draws, tf.sqrt(area / ratio), tf.sqrt(area * ratio), size)
+
+    return change
+
+
+def _window(image: Any, draws: Draws, height: Any, width: Any, size: int) -> Any:
+    """A window with sides of these shares, anywhere, bilinear; RandomCrop draws one place for a batch."""
+    height, width = tf.minimum(height, 1.0), tf.minimum(width, 1.0)
+    top, left = draws.uniform() * (1 - height), draws.uniform() * (1 - width)
+    # Boxes go from the middle of the first pixel to that of the last.
+    rows, columns = image.shape[0] - 1, image.shape[1] - 1
+    half_row, half_column = 0.5 * (height * (rows + 1) / size - 1), 0.5 * (width * (columns + 1) / size - 1)
+    box = [
+        (top * (rows + 1) + half_row) / rows,
+        (left * (columns + 1) + half_column) / columns,
+        ((top + height) * (rows + 1) - 1 - half_row) / rows,
+        ((left + width) * (columns + 1) - 1 - half_column) / columns,
+    ]
+    inside = tf.clip_by_value(tf.stack(box), 0.0, 1.0)
+    return tf.image.crop_and_resize(image[None], inside[None], [0], (size, size))[0]
+
+
+PLAIN: Mapping[str, Change] = {
+    "horizontal_flip": horizontal_flip,
+    "vertical_flip": vertical_flip,
+    "quarter_turns": quarter_turns,
+}
+BY_VALUES: Mapping[str, Callable[[Values], Change]] = {"noise": noise, "solarize": solarize}
+CROPS: Mapping[str, Callable[[Values, int], Change]] = {
+    "random_crop": random_crop,
+    "random_resized_crop": random_resized_crop,
+}

@@ -1,0 +1,181 @@
+"""Policies carried out: in tf.data, each image for itself, then batches mixed."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from transferkit.data.augment.composed import COMPOSED
+from transferkit.data.augment.drawing import Draws
+from transferkit.data.augment.layers import LAYERS, Change, called, layer_change, named_change, named_layer
+from transferkit.data.augment.own import BY_VALUES, CROPS, PLAIN, pca_noise
+from transferkit.data.augment.policy import Policy, Step
+from transferkit.errors import UsageError
+
+# What a step may be off by rounding.
+ROUNDING = 0.01
+# Images that `changed` works on at a time.
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A policy made ready.
+
+    Attributes:
+        changes: of one image, each with its probability and name.
+        mixers: of batches: layers.
+        size: side S of what comes out.
+        digest: of all that the pixels of one image's views depend on.
+    """
+
+    changes: Sequence[tuple[str, float, Change]]
+    mixers: Sequence[Any]
+    size: int
+    digest: str = ""
+
+    def image(self, image: Any, key: Any) -> Any:
+        """float32 `(S, S, 3)`, 0..255.
+
+        Args:
+            image: uint8 or float `(K, K, 3)`, K at least S: what is not cropped is cut to its middle.
+            key: int32 `(2,)`, see `drawing.keys_of`.
+        """
+        draws = Draws(key)
+        found = tf.cast(image, tf.float32)
+        for _, chance, change in self.changes:
+            found = _perhaps(found, change, chance, draws)
+        return tf.clip_by_value(_middle(found, self.size), 0.0, 255.0)
+
+    def images(self, images: Any, keys: Any) -> Any:
+        """float32 `(n, S, S, 3)`: each image by its own key."""
+        if not self.changes and images.shape[1] == self.size:
+            return tf.cast(images, tf.float32)
+        return tf.map_fn(
+            lambda pair: self.image(*pair),
+            (images, keys),
+            fn_output_signature=tf.TensorSpec((self.size, self.size, 3), tf.float32),
+        )
+
+    def changed(self, images: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """`images` of arrays, outside of a data set; compiled once."""
+        short = -len(images) % BATCH  # one shape, so that nothing is traced twice
+        rows = np.arange(len(images) + short) % len(images)
+        parts = [self._compiled(images[at], keys[at]).numpy() for at in np.split(rows, len(rows) // BATCH)]
+        return np.concatenate(parts)[: len(images)]
+
+    @cached_property
+    def _compiled(self) -> Any:
+        return tf.function(self.images)
+
+    def mixed(self, images: Any, labels: Any, key: Any) -> tuple[Any, Any]:
+        """A batch `(n, S, S, 3)` and its shares `(n, C)`, blended; larger where a layer repeats images."""
+        draws = Draws(key)
+        batch = {"images": images, "labels": tf.cast(labels, tf.float32)}
+        for layer in self.mixers:
+            batch = called(layer, batch, draws)
+        return tf.clip_by_value(batch["images"], 0.0, 255.0), batch["labels"]
+
+
+def _perhaps(image: Any, change: Change, chance: float, draws: Draws) -> Any:
+    if chance >= 1:
+        return change(image, draws)
+    drawn = draws.uniform() < chance
+    return tf.cond(drawn, lambda: change(image, draws), lambda: image)
+
+
+def _middle(image: Any, size: int) -> Any:
+    rest = image.shape[0] - size
+    return image[rest // 2 : rest // 2 + size, rest // 2 : rest // 2 + size] if rest else image
+
+
+def pipeline(policy: Policy, size: int, axes: np.ndarray | None = None) -> Pipeline:
+    """A policy made ready for images whose networks take `size` pixels.
+
+    Args:
+        policy: named steps.
+        size: side of the result.
+        axes: of the colours of train, see `own.colour_axes`; needed for `pca_noise`.
+
+    Raises:
+        UsageError: a layer that there is not, or that would leave the range or the shape of images.
+    """
+    changes = [(step.name, step.probability, _change(step, size, axes)) for step in policy.own]
+    drawn_from = b"" if axes is None or not policy.has("pca_noise") else np.round(axes, 6).tobytes()
+    digest = hashlib.sha256(policy.digest.encode() + drawn_from).hexdigest()[:16]
+    made = Pipeline(changes, [_mixer(step) for step in policy.mixing], size, digest)
+    for step, change in zip(policy.own, changes, strict=True):
+        if step.layer:
+            _check(step, change[2], size)
+    return made
+
+
+def _change(step: Step, size: int, axes: np.ndarray | None) -> Change:
+    name, values = step.name, dict(step.parameters)
+    if step.layer:
+        return named_change(step)
+    if name == "pca_noise":
+        return pca_noise(values, np.zeros((3, 3)) if axes is None else axes)
+    if name == "color_jitter":
+        return _jitter(values)
+    if name in PLAIN:
+        return PLAIN[name]
+    if name in CROPS:
+        return CROPS[name](values, size)
+    for table in (BY_VALUES, COMPOSED):
+        if name in table:
+            return table[name](values)
+    return layer_change(name, values)
+
+
+def _jitter(values: dict[str, Any]) -> Change:
+    """What is asked of it, one after another; no layer for what is 0.
+
+    RandomColorJitter gives all four one value range, which the saturation cannot have, see `layers`.
+    """
+    parts = [layer_change(key, {"strength": value}) for key, value in values.items() if value]
+
+    def change(image: Any, draws: Draws) -> Any:
+        for part in parts:
+            image = part(image, draws)
+        return image
+
+    return change
+
+
+def _mixer(step: Step) -> Any:
+    return named_layer(step) if step.layer else LAYERS[step.name](dict(step.parameters))
+
+
+def _check(step: Step, change: Change, size: int) -> None:
+    """Refuse a layer of whom nothing is known if it does to images what no step may.
+
+    Raises:
+        UsageError: it fails, changes the shape, or leaves 0..255.
+    """
+    grid = np.linspace(0, 255, size, dtype=np.float32)
+    across = np.tile(grid, (size, 1))
+    ramp = np.stack([across, across.T, np.full((size, size), 99.0)], axis=-1)
+    tried = np.stack([ramp, np.zeros_like(ramp), np.full_like(ramp, 255.0)]).astype(np.float32)
+
+    run = tf.function(lambda image, key: change(image, Draws(key)))
+
+    for number, image in enumerate(tried):
+        try:
+            found = run(tf.constant(image), tf.constant([number, 1], tf.int32)).numpy()
+        except Exception as error:  # whatever a layer raises that is not made for this
+            told = str(error).strip().splitlines() or [type(error).__name__]
+            raise UsageError(f"step {step.name}: its layer fails on an image: {told[-1]}") from error
+        if found.shape != image.shape:
+            raise UsageError(
+                f"step {step.name}: it makes images {found.shape} of {image.shape}; the shape must be kept."
+            )
+        if not np.isfinite(found).all() or found.min() < -ROUNDING or found.max() > 255 + ROUNDING:
+            raise UsageError(
+                f"step {step.name}: it gives values from {found.min():.4g} to {found.max():.4g}; 0..255 must "
+                "be kept. Has the layer a value_range to set to (0, 255)?"
+            )
