@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from transferkit.api.inputs import Data, open_data
-from transferkit.api.prediction import probabilities_of
+from transferkit.api.prediction import check_views, probabilities_of
 from transferkit.cache import cache_root
 from transferkit.data.examine import check_usable, examine
 from transferkit.data.index import Index
 from transferkit.errors import DataError, UsageError
+from transferkit.evaluation.multilabel import mean_average_precision
+from transferkit.evaluation.views import Gain, gain, passes, top1
 from transferkit.progress import say
 from transferkit.runs import Run
 
@@ -31,12 +33,20 @@ class Evaluation:
         predictions: `path,label,split,pred,p,top5`, a row for each.
         failed: path -> reason of the rest.
         seen: how many of the images, by content, this run was trained or chosen on.
+        views: what `metrics` and `predictions` are averaged over, see `evaluation.views`.
+        plain: metrics without views, where there are any.
+        gain: of views in top-1 (mAP where images may have several classes); None without.
+        passes: of the network for an image.
     """
 
     metrics: "SplitMetrics | MultiLabelMetrics"
     predictions: "pd.DataFrame"
     failed: dict[str, str] = field(default_factory=dict)
     seen: int = 0
+    views: str = "none"
+    plain: "SplitMetrics | MultiLabelMetrics | None" = None
+    gain: Gain | None = None
+    passes: int = 1
 
 
 def evaluate(
@@ -48,6 +58,7 @@ def evaluate(
     split: str | None = None,
     exclude: str | None = None,
     device: str = "auto",
+    views: str = "none",
 ) -> Evaluation:
     """Evaluate a run on a folder of labelled images.
 
@@ -59,12 +70,15 @@ def evaluate(
         split: only the images that the folder or manifest gives to this split.
         exclude: file that lists paths to leave out, as `finetune` takes it.
         device: `auto`, `cpu`, `gpu` or `gpu:N`, whatever the run was trained on.
+        views: `none`, `flip`, `10crop` or `multiscale`: crops of each image whose logits are averaged.
 
     Raises:
         DataError: classes that do not join by name, or no image that can be read.
-        UsageError: a split that the folder does not have.
+        UsageError: a split that the folder does not have, or views that there are not.
     """
     from transferkit.evaluation.labels import join_labels
+
+    check_views(views)
 
     examined = examine(open_data(data, exclude, group_by=""), cache_root(), compare=False)
     check_usable(examined)
@@ -73,17 +87,29 @@ def evaluate(
     index = replace(index, files=_of_split(index.files, split))
     number = join_labels(index.labels, run.labels, renames or {}, allow_missing=allow_missing)
     files = index.files
-    probabilities, failed = probabilities_of(run, [index.root / path for path in files["path"]], device)
+    paths = [index.root / path for path in files["path"]]
+    probabilities, failed = probabilities_of(run, paths, device)
     index = replace(index, files=files[~files["path"].map(lambda path: str(index.root / path) in failed)])
     if index.files.empty:
         raise DataError(f"{index.root}: not one of {len(files)} files could be read as an image.")
     metrics, frame = _scored(run, index, number, probabilities, split or "all")
+    averaged: dict[str, Any] = {}
+    if views != "none":
+        read = [path for path in paths if str(path) not in failed]
+        viewed, lost = probabilities_of(run, read, device, views)
+        if lost:
+            raise DataError(f"files changed while they were used: {list(lost.items())[:3]}")
+        measure = mean_average_precision if run.multilabel else top1
+        targets = index.targets(number, len(run.labels))
+        averaged = {"views": views, "plain": metrics, "gain": gain(probabilities, viewed, targets, measure)}
+        averaged["passes"] = passes(views, int(run.plan["image_size"]))
+        metrics, frame = _scored(run, index, number, viewed, split or "all")
     seen = _seen(run, index.files)
     if seen:
         say(f"WARNING: {seen} of {len(index.files)} images took part in this run's training or choosing.")
     left_out = zip(index.excluded["path"], index.excluded["reason"], strict=True)
     failed |= {str(index.root / str(path)): str(reason) for path, reason in left_out}
-    return Evaluation(metrics, frame, failed, seen)
+    return Evaluation(metrics, frame, failed, seen, **averaged)
 
 
 def _of_kind(run: Run, index: Index) -> Index:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transferkit.data.decode import DecodePolicy, decode_chunks
-from transferkit.errors import UsageError
+from transferkit.errors import UsageError, nearest_first
+from transferkit.evaluation import VIEWS
+from transferkit.evaluation.views import averaged, scales_of
 from transferkit.progress import task
 from transferkit.runs import Run
 from transferkit.training.bank import predict as forward
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: Run, paths: Sequence[str | Path], *, device: str = "auto"
+    run: Run, paths: Sequence[str | Path], *, device: str = "auto", views: str = "none"
 ) -> "tuple[pd.DataFrame, dict[str, str]]":
     """Predictions for files, and for all images in folders.
 
@@ -27,22 +29,24 @@ def predict(
         run: a finished run.
         paths: files and folders.
         device: `auto`, `cpu`, `gpu` or `gpu:N`, whatever the run was trained on.
+        views: `none`, `flip`, `10crop` or `multiscale`, see `evaluation.views`.
 
     Returns:
         A frame `path,pred,p,top5` with a row for each file that could be read, and path -> reason
         for those that could not. For multi-label data `pred` joins the classes over the threshold.
 
     Raises:
-        UsageError: not one of the paths exists.
+        UsageError: not one of the paths exists; or views that there are not.
     """
     import pandas as pd
 
     from transferkit.evaluation.multilabel import multilabel_predictions_frame
     from transferkit.evaluation.predictions import predictions_frame
 
+    check_views(views)
     files, missing = _expanded(paths)
     names = run.labels
-    probabilities, failed = probabilities_of(run, files, device)
+    probabilities, failed = probabilities_of(run, files, device, views)
     failed |= missing
     read = [str(path) for path in files if str(path) not in failed]
     if not read:
@@ -56,22 +60,48 @@ def predict(
     return frame[["path", "pred", "p", "top5"]], failed
 
 
-def probabilities_of(run: Run, files: Sequence[Path], device: str) -> tuple[np.ndarray, dict[str, str]]:
-    """Float `(n, C)` for the files that can be read, and path -> reason for the rest."""
+def check_views(views: str) -> None:
+    """Refuse views that there are not.
+
+    Raises:
+        UsageError: says what there is.
+    """
+    if views not in VIEWS:
+        allowed = ", ".join(nearest_first(views, VIEWS))
+        raise UsageError(f"views {views!r} are not known. Allowed: {allowed}.")
+
+
+def probabilities_of(
+    run: Run, files: Sequence[Path], device: str, views: str = "none"
+) -> tuple[np.ndarray, dict[str, str]]:
+    """Float `(n, C)` for the files that can be read, and path -> reason for the rest.
+
+    Args:
+        run: a finished run.
+        files: images.
+        device: see `predict`.
+        views: see `evaluation.views`.
+    """
     recipe, plan = run.recipe, run.plan
     prepare(device, "float32")  # the saved layers know their own precision
     model = load_model(run)
     # Runs of before the plan decided this have it in the recipe.
     policy = DecodePolicy(size_px=int(plan["image_size"]), resize=plan.get("resize", recipe.resize))
-    parts = [np.zeros((0, len(run.labels)), np.float32)]
+    found: list[np.ndarray] = []
     failed: dict[str, str] = {}
-    with task("predict", len(files)) as bar:
-        for chunk in decode_chunks(files, policy, recipe.batch_size):
-            failed |= {str(files[row]): reason for row, reason in chunk.failed.items()}
-            if len(chunk.rows):
-                parts.append(forward(model, chunk.images, recipe.batch_size))
-            bar.advance(len(chunk.rows) + len(chunk.failed))
-    return np.concatenate(parts), failed
+    for scale in scales_of(views, policy.size_px):
+        larger = policy if scale.side is None else policy.whole_at(scale.side)
+        parts = [np.zeros((0, len(run.labels)), np.float32)]
+        with task("predict" if len(found) == 0 else f"predict at {scale.side} px", len(files)) as bar:
+            for chunk in decode_chunks(files, larger, recipe.batch_size):
+                failed |= {str(files[row]): reason for row, reason in chunk.failed.items()}
+                if len(chunk.rows):
+                    cuts = [window.cut(chunk.images, policy.size_px) for window in scale.windows]
+                    seen = [forward(model, np.ascontiguousarray(cut), recipe.batch_size) for cut in cuts]
+                    parts.append(seen[0] if len(seen) == 1 else averaged(np.stack(seen), run.multilabel))
+                bar.advance(len(chunk.rows) + len(chunk.failed))
+        found.append(np.concatenate(parts))
+    return found[0] if len(found) == 1 else averaged(np.stack(found), run.multilabel), failed
 
 
 def load_model(run: Run) -> Any:

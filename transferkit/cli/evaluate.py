@@ -1,6 +1,7 @@
 """`transferkit evaluate`: how well a run does on other labelled images."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +9,10 @@ import click
 
 from transferkit.cli.tables import shown
 from transferkit.errors import UsageError
+from transferkit.evaluation import VIEWS
 
 if TYPE_CHECKING:
+    from transferkit.api.evaluating import Evaluation
     from transferkit.evaluation.metrics import SplitMetrics
     from transferkit.evaluation.multilabel import MultiLabelMetrics
 
@@ -30,6 +33,14 @@ EXAMPLE = "\b\nExample:\n  transferkit evaluate runs/pets-1 new-photos/ --map ki
 @click.option("--split", metavar="NAME", help="Only the folder's train, val or test part.")
 @click.option("--exclude", metavar="FILE", help="Text or CSV file with paths to leave out.")
 @click.option("--predictions", metavar="FILE", help="Write a CSV row for every image.")
+@click.option(
+    "--views",
+    type=click.Choice(VIEWS),
+    default="none",
+    show_default=True,
+    help="Crops of each image whose logits are averaged: itself and its mirror, 10 crops, or these at 5 "
+    "sizes. The gain is told with its interval.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def evaluate(
@@ -40,6 +51,7 @@ def evaluate(
     split: str | None,
     exclude: str | None,
     predictions: str | None,
+    views: str,
     device: str,
     as_json: bool,
 ) -> None:
@@ -61,20 +73,38 @@ def evaluate(
         split=split,
         exclude=exclude,
         device=device,
+        views=views,
     )
     if predictions:
         write_csv(Path(predictions), found.predictions)
     metrics = found.metrics
     if as_json:
         document = {"metrics": metrics.as_dict(), "failed": found.failed, "seen": found.seen}
+        if found.plain and found.gain:
+            told = {"views": views, "passes": found.passes, "gain": asdict(found.gain)}
+            document |= told | {"plain_metrics": found.plain.as_dict()}
         click.echo(json.dumps(document, ensure_ascii=False))
         return
     if isinstance(metrics, MultiLabelMetrics):
         _show_multilabel(metrics)
     else:
         _show(metrics)
+    if found.gain:
+        click.echo(_gained(found))
     for path, reason in found.failed.items():
         click.echo(f"left out: {shown(path)}: {reason}", err=True)
+
+
+def _gained(found: "Evaluation") -> str:
+    """What views bring and cost, in a sentence."""
+    assert found.gain is not None and found.plain is not None
+    points = [f"{100 * value:+.1f}" for value in (found.gain.value, found.gain.low, found.gain.high)]
+    several = hasattr(found.plain, "map")
+    plain = f"mAP {found.plain.map:.3f}" if several else f"top-1 {found.plain.top1:.1%}"  # type: ignore[union-attr]
+    return (
+        f"{found.views}: {points[0]} points (95% {points[1]} to {points[2]}) over {plain} without views, for "
+        f"{found.passes} forward passes an image instead of 1"
+    )
 
 
 def _show(metrics: "SplitMetrics") -> None:

@@ -5,6 +5,7 @@ import json
 import click
 
 from transferkit.cli.tables import shown
+from transferkit.evaluation import VIEWS
 
 EXAMPLE = "\b\nExample:\n  transferkit predict runs/photos-1 new.jpg more/ > predictions.csv"
 
@@ -12,10 +13,19 @@ EXAMPLE = "\b\nExample:\n  transferkit predict runs/photos-1 new.jpg more/ > pre
 @click.command(epilog=EXAMPLE)
 @click.argument("run")
 @click.argument("paths", nargs=-1, required=True)
+@click.option(
+    "--views",
+    type=click.Choice(VIEWS),
+    default="none",
+    show_default=True,
+    help="Crops of each image whose logits are averaged.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
-def predict(context: click.Context, run: str, paths: tuple[str, ...], device: str, as_json: bool) -> None:
+def predict(
+    context: click.Context, run: str, paths: tuple[str, ...], views: str, device: str, as_json: bool
+) -> None:
     """Classify images (files or folders) with a RUN; CSV on stdout.
 
     A file that cannot be read is named on stderr, the rest goes on, and the exit status is 1.
@@ -23,7 +33,7 @@ def predict(context: click.Context, run: str, paths: tuple[str, ...], device: st
     from transferkit.api import predict as run_predict
     from transferkit.runs import Run
 
-    frame, failed = run_predict(Run.open(run), paths, device=device)
+    frame, failed = run_predict(Run.open(run), paths, device=device, views=views)
     if as_json:
         rows = frame.to_dict(orient="records")
         click.echo(json.dumps({"predictions": rows, "failed": failed}, ensure_ascii=False))
