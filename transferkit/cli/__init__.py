@@ -9,6 +9,7 @@ import click
 
 from transferkit import progress
 from transferkit._version import __version__
+from transferkit.cli.augment import augment
 from transferkit.cli.backbones import backbones
 from transferkit.cli.datasets import datasets
 from transferkit.cli.evaluate import evaluate
@@ -62,7 +63,7 @@ def cli() -> None:
     """
 
 
-for command in (finetune, plan, inspect, evaluate, predict, backbones, recipes, weights, datasets):
+for command in (finetune, plan, inspect, augment, evaluate, predict, backbones, recipes, weights, datasets):
     cli.add_command(command)
 
 

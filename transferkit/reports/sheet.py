@@ -33,14 +33,14 @@ def draw_sheet(audit: "Audit", target: Path) -> None:
     draw = ImageDraw.Draw(sheet)
     top = GAP_PX
     for (title, tiles, level), height in zip(sections, heights, strict=True):
-        draw.text((GAP_PX, top), title, fill=COLOURS[level], font=_font(15))
+        draw.text((GAP_PX, top), title, fill=COLOURS[level], font=font(15))
         for place, (path, caption) in enumerate(tiles):
             row, column = divmod(place, COLUMNS)
             left = GAP_PX + column * (TILE_PX + GAP_PX)
             _tile(sheet, audit.root / path, (left, top + 26 + row * (TILE_PX + CAPTION_PX + GAP_PX)), caption)
         top += height
     if not sections:
-        draw.text((GAP_PX, 20), "nothing was found on any file", fill="black", font=_font(15))
+        draw.text((GAP_PX, 20), "nothing was found on any file", fill="black", font=font(15))
     made = PngInfo()
     made.add_text("Software", MADE_BY)
     sheet.save(target, compress_level=6, pnginfo=made)
@@ -107,11 +107,11 @@ def _tile(sheet: Any, path: Path, place: tuple[int, int], caption: tuple[str, st
         sheet.paste(Image.fromarray(pixels), place)
     except UnreadableImage:
         draw.rectangle((left, top, left + TILE_PX, top + TILE_PX), fill=(220, 220, 220))
-        draw.text((left + 14, top + TILE_PX // 2), "no picture", fill="black", font=_font(12))
+        draw.text((left + 14, top + TILE_PX // 2), "no picture", fill="black", font=font(12))
     for number, line in enumerate(caption):
         at = (left, top + TILE_PX + 2 + 13 * number)
-        font = _font(10)
-        draw.text(at, _short(line, font), fill="black" if number == 0 else (90, 90, 90), font=font)
+        small = font(10)
+        draw.text(at, _short(line, small), fill="black" if number == 0 else (90, 90, 90), font=small)
 
 
 def _short(line: str, font: Any) -> str:
@@ -125,7 +125,7 @@ def _short(line: str, font: Any) -> str:
     return f"…{line}" if at_front else f"{line}…"
 
 
-def _font(size: int) -> Any:
+def font(size: int) -> Any:
     """DejaVu, which has most letters and comes with matplotlib."""
     from matplotlib import font_manager
     from PIL import ImageFont

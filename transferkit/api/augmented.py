@@ -1,0 +1,100 @@
+"""What a policy makes of some images: a look before training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from transferkit.api.inputs import Data, check_policy, check_source, open_data
+from transferkit.api.planning import plan
+from transferkit.data.augment.keys import keys_of
+from transferkit.data.augment.policy import Policy, load_policy
+from transferkit.data.decode import DecodePolicy, decode
+from transferkit.data.index import Index
+from transferkit.errors import DataError, UnreadableImage, UsageError
+from transferkit.recipe import AUTO, Recipe
+
+# Of a sheet: images, and versions of each beside itself.
+ROWS, VERSIONS = 8, 7
+# Side in pixels where the recipe leaves it to the backbone: what is drawn is no larger.
+SIZE_PX = 224
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """Some images and what a policy makes of them.
+
+    Attributes:
+        policy: the one in force.
+        why: a sentence on what was measured for it; "" where it was stated.
+        names: of the images.
+        originals: uint8 `(n, S, S, 3)`.
+        versions: uint8 `(n, V, S, S, 3)`.
+    """
+
+    policy: Policy
+    why: str
+    names: list[str]
+    originals: np.ndarray
+    versions: np.ndarray
+
+
+def augment(data: Data, recipe: Recipe) -> Augmented:
+    """Up to 8 images, classes in turn, and 7 versions of each by the recipe's policy.
+
+    Mixing is not among them: it blends images of a batch.
+
+    Args:
+        data: as `finetune` takes it.
+        recipe: its `augment`, `image_size`, `resize` and `seed`; for `auto` all that a plan needs.
+
+    Raises:
+        UsageError: no such policy; or one that does nothing to an image.
+        DataError: not one image can be read.
+    """
+    from transferkit.data.augment.own import colour_axes
+    from transferkit.data.augment.pipeline import pipeline
+
+    check_policy(recipe)
+    check_source(data)
+    policy, why = _policy(data, recipe)
+    if not policy.own:
+        raise UsageError(f"policy {policy.name} changes no single image: there is nothing to draw.")
+    size = SIZE_PX if recipe.image_size == AUTO else int(recipe.image_size)
+    plain = DecodePolicy(size_px=size, resize="crop" if recipe.resize == AUTO else recipe.resize)
+    index = open_data(data, recipe.exclude)
+    names, originals, larger = _some(index, plain, recipe.seed)
+    made = pipeline(policy.without_mixing(), size, colour_axes(originals))
+    rows = np.arange(len(larger))
+    versions = [made.changed(larger, keys_of(rows, recipe.seed, number)) for number in range(VERSIONS)]
+    return Augmented(policy, why, names, originals, np.stack(versions, axis=1).round().astype(np.uint8))
+
+
+def _policy(data: Data, recipe: Recipe) -> tuple[Policy, str]:
+    if recipe.augment != AUTO:
+        return load_policy(recipe.augment), ""
+    found = plan(data, recipe).plan.augment
+    return found.policy, found.reason
+
+
+def _some(index: Index, plain: DecodePolicy, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """(paths, images, larger images) of some that can be read, one class after another."""
+    files = index.files.sample(frac=1, random_state=seed)
+    turn = files.groupby("label").cumcount()
+    names: list[str] = []
+    originals: list[np.ndarray] = []
+    larger: list[np.ndarray] = []
+    for name in files.assign(turn=turn).sort_values(["turn", "label"], kind="stable")["path"]:
+        path = Path(index.root) / name
+        try:
+            image, whole = decode(path, plain), decode(path, plain.canvas)
+        except UnreadableImage:
+            continue
+        names.append(name)
+        originals.append(image)
+        larger.append(whole)
+        if len(names) == ROWS:
+            break
+    if not names:
+        raise DataError(f"{index.root}: not one of {len(index.files)} files could be read as an image.")
+    return names, np.stack(originals), np.stack(larger)
