@@ -1,6 +1,7 @@
 """Networks made of a backbone and a head. The only place that sets `trainable`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from transferkit.errors import TrainingError, UsageError
 from transferkit.strategies import FeatureSet, Tuning
 from transferkit.training.linear import LinearClassifier
 from transferkit.training.pooling import pool
+from transferkit.training.stochastic_depth import StochasticDepth
 
 
 def set_freeze_depth(network: Any, stages: tuple[Stage, ...], depth: int) -> None:
@@ -109,20 +111,29 @@ def _features(network: Any, stages: dict[str, Stage], asked: FeatureSet) -> Any:
     return keras.layers.Concatenate(dtype="float32", name="features")(parts)
 
 
-def tail(model: Any, stages: tuple[Stage, ...], depth: int, *, dropout: float = 0.0, seed: int = 0) -> Any:
+def tail(
+    model: Any,
+    stages: tuple[Stage, ...],
+    depth: int,
+    *,
+    dropout: float = 0.0,
+    seed: int = 0,
+    branches: Callable[[Any], StochasticDepth] | None = None,
+) -> Any:
     """The trainable end of a classifier: activations behind `depth` stages to logits.
 
     It computes in inference mode even while it trains, so BatchNorm keeps to its stored statistics
     while its scales and offsets learn. Updating statistics on little data wrecks pretrained features;
-    source: Keras' transfer learning guide, "fine-tuning". Dropout alone heeds training, and is not a
-    layer of `model`, so nothing of it is saved.
+    source: Keras' transfer learning guide, "fine-tuning". Dropout and stochastic depth alone heed training,
+    and are not layers of `model`, so nothing of them is saved.
 
     Args:
         model: made by `classifier`.
         stages: of its backbone.
         depth: stages that are left out; 0 takes images.
         dropout: share of the head's inputs that are dropped in training, the rest scaled up.
-        seed: of the dropout.
+        seed: of the dropout and of the branches that are left out.
+        branches: makes stochastic depth, given its seeds.
     """
     import keras
 
@@ -136,12 +147,15 @@ def tail(model: Any, stages: tuple[Stage, ...], depth: int, *, dropout: float = 
             super().__init__()
             self.body, self.head = body, head
             self.dropout = keras.layers.Dropout(dropout, seed=seed, dtype="float32") if dropout else None
+            self.branch_seeds = keras.random.SeedGenerator(seed + 1) if branches else None
+            self.branches = branches(self.branch_seeds) if branches else None
 
         def build(self, input_shape: Any) -> None:
             self.built = True
 
         def call(self, inputs: Any, training: bool | None = None) -> Any:
-            features = self.body(inputs, training=False)
+            with self.branches.while_training(bool(training)) if self.branches else nullcontext():
+                features = self.body(inputs, training=False)
             if self.dropout is not None:
                 features = self.dropout(features, training=training)
             return self.head(features)
