@@ -158,6 +158,7 @@ def test_what_was_auto_is_resolved() -> None:
         "learning_rate": 5e-4,
         "resize": "crop",
         "balance": "none",
+        "augment": "none",
     }
 
 

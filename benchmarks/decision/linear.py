@@ -138,7 +138,8 @@ def started(backbone: str, weights_dir: Path) -> Any:
 def draws(asked: argparse.Namespace, done: set[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     """A line for each draw that is not done."""
     from transferkit.data.splits import fold_numbers
-    from transferkit.training.choosing import FOLDS, Sample
+    from transferkit.training.choosing import FOLDS
+    from transferkit.training.sample import Sample
 
     for backbone in asked.backbone:
         extractor = started(backbone, asked.weights_dir)

@@ -89,12 +89,12 @@ def cases(asked: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Path]]:
                         yield dict(zip(KEY, values, strict=True)), Path(folder)
 
 
-def done(results: Path) -> set[tuple[Any, ...]]:
+def done(results: Path, key: tuple[str, ...] = KEY) -> set[tuple[Any, ...]]:
     """The keys of the runs that stand in a file of results."""
     if not results.exists():
         return set()
     lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-    return {tuple(line[key] for key in KEY) for line in lines}
+    return {tuple(line[part] for part in key) for line in lines}
 
 
 def main() -> None:

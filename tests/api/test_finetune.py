@@ -262,11 +262,50 @@ def test_given_folders_are_respected_and_no_test_is_made(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("toy")
-def test_augmentation_trains_on_images_instead_of_the_bank(photos: Path, tmp_path: Path, own_cache: Path):
+def test_augmentation_leaves_the_bank_in_use(photos: Path, tmp_path: Path, own_cache: Path):
     run = finetune(photos, recipe(strategy="finetune-top", augment="light"), out=tmp_path / "run")
-    assert len(pd.read_csv(run.folder / "history.csv")) == 4
-    (kept,) = (own_cache / "maps").glob("*.npy")
-    assert np.load(kept, mmap_mode="r").dtype == np.uint8
+    history = pd.read_csv(run.folder / "history.csv")
+    kept = list((own_cache / "maps").glob("*.npy"))
+    # The activations of all images, and of a view of each training image for each epoch.
+    epochs = int((history["phase"] == "finetune").sum())
+    assert len(kept) == 1 + epochs and len(list((own_cache / "maps").glob("*-view*.npy"))) == epochs
+    assert {np.load(file, mmap_mode="r").dtype for file in kept} == {np.dtype(np.float32)}
+    assert run.plan["augment"]["name"] == "light" and run.plan["augment"]["views"] == 4
+    assert "Augmentation stated: light" in (run.folder / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("policy", [["horizontal_flip", "mixup"], "strong"])
+def test_images_are_changed_anew_where_batches_are_mixed_or_all_trains(
+    photos: Path, tmp_path: Path, own_cache: Path, policy: object
+):
+    strategy = "finetune-top" if isinstance(policy, list) else "full"
+    run = finetune(photos, recipe(strategy=strategy, augment=policy, views=0), out=tmp_path / "run")
+    kept = [np.load(file, mmap_mode="r") for file in (own_cache / "maps").glob("*.npy")]
+    # Judged images as they are, training images larger, for crops.
+    assert sorted(maps.shape[1] for maps in kept) == [32, 37]
+    assert {maps.dtype for maps in kept} == {np.dtype(np.uint8)}
+    assert run.plan["augment"]["views"] == 0
+
+
+@pytest.mark.usefixtures("toy")
+def test_an_augmented_run_is_the_same_again_and_another_with_another_policy(photos: Path, tmp_path: Path):
+    def losses(name: str, **values: object) -> list[float]:
+        run = finetune(photos, recipe(strategy="full", epochs=2, **values), out=tmp_path / name)
+        return list(pd.read_csv(run.folder / "history.csv")["loss"])
+
+    first = losses("first", augment="strong")
+    assert losses("again", augment="strong") == first
+    assert losses("other", augment="standard") != first
+
+
+@pytest.mark.usefixtures("toy")
+def test_blended_labels_are_refused_before_any_work(photos: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="mixup blends labels"):
+        finetune(photos, recipe(strategy="linear", augment=["mixup"]), out=tmp_path / "run")
+    with pytest.raises(UsageError, match="unknown policy 'lihgt'. Did you mean 'light'"):
+        finetune(photos, recipe(augment="lihgt"), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.usefixtures("toy")

@@ -11,9 +11,10 @@ from transferkit.api.linear_candidates import fit, seen
 from transferkit.recipe import Recipe
 from transferkit.strategies import STRATEGIES, Phase, Setting
 from transferkit.timing import Stopwatch
-from transferkit.training import choosing
+from transferkit.training import sample as sample_module
 from transferkit.training.bank import Extractor, pooled_bank
 from transferkit.training.linear import fit_linear
+from transferkit.training.sample import Sample
 
 STAGES = ("stage1", "stage2", "stage3")
 TRAIN, VAL = np.flatnonzero(np.arange(60) % 4 > 0), np.arange(0, 60, 4)
@@ -30,6 +31,7 @@ def work(extractor: Extractor, photos: Path) -> Any:
         recipe=Recipe(),
         class_weights=None,
         multilabel=False,
+        views=0,
     )
 
 
@@ -68,7 +70,7 @@ def test_val_and_test_have_no_say_in_the_choice(work: Any, monkeypatch: pytest.M
     asked: list[np.ndarray] = []
     real = linear_candidates.choose_classifier
 
-    def choosing_from(bank: Any, sample: choosing.Sample, *rest: Any) -> Any:
+    def choosing_from(bank: Any, sample: Sample, *rest: Any) -> Any:
         asked.append(sample.rows)
         return real(bank, sample, *rest)
 
@@ -82,7 +84,7 @@ def test_val_tempers_a_discriminant_whose_choice_saw_a_part_of_train(
 ):
     phase = last_phase("linear", classifier="discriminant")
     whole = fit(work, phase, TRAIN, VAL)[0]
-    monkeypatch.setattr(choosing, "MOST_IMAGES", 30)
+    monkeypatch.setattr(sample_module, "MOST_IMAGES", 30)
     part, tried = fit(work, phase, TRAIN, VAL)
     logits = seen(work, part, VAL) @ part.kernel + part.bias
     assert linear_candidates.temperature(logits, work.labels[VAL]) == pytest.approx(1, rel=1e-2)
@@ -100,7 +102,7 @@ def test_a_class_of_one_picture_does_not_take_the_choice_from_the_others(work: A
 def test_weights_stay_with_their_classes_where_one_is_left_out(work: Any):
     work.class_weights = np.array([9.0, 1.0, 4.0])
     few = np.concatenate([TRAIN[:1], TRAIN[TRAIN >= 20]])
-    sample = linear_candidates._sample(work, few)
+    sample = linear_candidates.sample_of(work, few)
     assert list(sample.weights) == [1.0, 4.0] and set(sample.labels) == {0, 1}
     assert np.array_equal(work.labels[sample.rows], sample.labels + 1)
 

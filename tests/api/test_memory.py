@@ -6,8 +6,9 @@ import pytest
 
 from tests.api.test_finetune import recipe
 from transferkit import progress
-from transferkit.api import finetune, tuned_candidates
+from transferkit.api import finetune
 from transferkit.runs import Run
+from transferkit.training import feeding
 from transferkit.training.maps import MapBank
 
 
@@ -15,7 +16,7 @@ from transferkit.training.maps import MapBank
 def banks(monkeypatch: pytest.MonkeyPatch) -> list[MapBank]:
     """The banks of activations that runs of this test are given."""
     given: list[MapBank] = []
-    original = tuned_candidates.map_bank
+    original = feeding.map_bank
 
     def map_bank(*arguments: Any) -> MapBank | None:
         found = original(*arguments)
@@ -23,7 +24,7 @@ def banks(monkeypatch: pytest.MonkeyPatch) -> list[MapBank]:
         given.append(found)
         return found
 
-    monkeypatch.setattr(tuned_candidates, "map_bank", map_bank)
+    monkeypatch.setattr(feeding, "map_bank", map_bank)
     return given
 
 

@@ -14,13 +14,13 @@ from tests.conftest import draw_classes
 from tests.dying import Killed, die_at
 from tests.toy_cli import know_little
 from transferkit import progress
-from transferkit.api import finetune, finetuning, resume, tuned_candidates, unfinished
+from transferkit.api import finetune, finetuning, resume, unfinished
 from transferkit.errors import DataError, OutputExists, TransferkitError, UsageError
 from transferkit.recipe import Recipe
 from transferkit.reports import markdown
 from transferkit.runs import Run
 from transferkit.runs import unfinished as places
-from transferkit.training import phases
+from transferkit.training import feeding, phases
 
 pytestmark = pytest.mark.usefixtures("toy")
 ASKED = Recipe.from_mapping(
@@ -75,7 +75,7 @@ def expected(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 DEATHS: list[tuple[Any, str, int, bool]] = [
     (finetuning, "pooled_bank", 1, False),
     (unfinished, "write_json_whole", 2, True),  # of the plan's files one is there
-    (tuned_candidates, "map_bank", 1, True),  # between linear classifier and fine-tuning
+    (feeding, "map_bank", 1, True),  # between linear classifier and fine-tuning
 ]
 
 

@@ -49,7 +49,7 @@ def make_job(depth: int = 1, images: int = 48, dropout: float = 0.0) -> tuple[Jo
     job = Job(
         model=tail(model, stages, depth, dropout=dropout), network=network, stages=stages,
         source=Arrays(inputs), labels=labels, classes=2, train=np.arange(32), val=np.arange(32, images),
-        batch_size=8, seed=0, augment="none", smoothing=0.5, jit=False,
+        batch_size=8, seed=0, smoothing=0.5, jit=False,
     )  # fmt: skip
     return job, model
 

@@ -4,9 +4,11 @@ import pytest
 from tests.training.test_linear import several
 from transferkit.strategies import FeatureSet
 from transferkit.training import choosing
+from transferkit.training import sample as sample_module
 from transferkit.training.bank import PooledBank
-from transferkit.training.choosing import Grams, Sample, choose_classifier, drawn_rows, scaling_of
+from transferkit.training.choosing import Grams, choose_classifier, scaling_of
 from transferkit.training.discriminant import fit_discriminant, out_of_fold
+from transferkit.training.sample import Sample, drawn_rows
 from transferkit.training.shards import KINDS, places_of, write_shard
 
 BOTH = ("logistic", "discriminant")
@@ -110,7 +112,7 @@ def test_images_of_several_classes_are_for_logistic_regression_alone(bank: Poole
 
 
 def test_a_large_train_is_drawn_from_with_every_class_in_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(choosing, "MOST_IMAGES", 50)
+    monkeypatch.setattr(sample_module, "MOST_IMAGES", 50)
     labels = np.where(np.arange(1000) < 8, 1, 0)
     rows = np.arange(1000) + 5
     drawn = drawn_rows(rows, labels, seed=0)

@@ -83,7 +83,7 @@ def load_of(work: Work) -> Load:
         image_size=work.extractor.policy.size_px,
         disk_limit=min(recipe.bank_limit_gb * 1e9, free / 2),
         memory_limit=limit_bytes(recipe.limit_memory),
-        augmented=recipe.augment != "none",
+        augmented=bool(work.plan.augment.steps),
         value_bytes=4 if work.extractor.precision == "float32" else 2,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from transferkit.api.augmenting import measured_safety
 from transferkit.api.costing import fitted_plan, pilot_phases
 from transferkit.api.linear_candidates import linear_candidate
 from transferkit.api.work import Work
@@ -50,7 +51,8 @@ def decide(
 def _measured(work: Work, spec: BackboneSpec, weights: Path | None) -> Plan:
     """The plan by the evidence; that of `work` where nothing is left to measure for."""
     recipe = work.recipe
-    if AUTO not in (recipe.similarity, recipe.amount) and recipe.strategy != SURGICAL:
+    stated = AUTO not in (recipe.similarity, recipe.amount, recipe.augment)
+    if stated and recipe.strategy != SURGICAL:
         return work.plan
     train = work.rows["train"]
     with work.watch.part("linear"), hidden():
@@ -59,6 +61,8 @@ def _measured(work: Work, spec: BackboneSpec, weights: Path | None) -> Plan:
         units = unit_numbers(work.index.files.iloc[train])
         looked = Looked(rows=train, labels=work.labels[train], units=units)
         evidence = measure_evidence(work.bank, looked, source=source, images=images, seed=recipe.seed)
+        if recipe.augment == AUTO:
+            evidence = replace(evidence, safety=measured_safety(work))
     plan = make_plan(recipe, spec, work.index, evidence)
     if recipe.strategy == SURGICAL:
         say("evidence: how hard the images pull at each stage")

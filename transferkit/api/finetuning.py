@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transferkit import runs
+from transferkit.api.augmenting import with_augmentation
 from transferkit.api.candidates import kept_reason, run_phases
 from transferkit.api.costing import pilot_bank
 from transferkit.api.crossval import cross_validate
 from transferkit.api.deciding import decide
-from transferkit.api.inputs import Data, check_cache, check_source, start
+from transferkit.api.inputs import Data, check_cache, check_policy, check_source, start
 from transferkit.api.reporting import make_report, predictions, proofs
 from transferkit.api.settling import open_training_data, settle
 from transferkit.api.unfinished import Asked, begin, keep_asked, known_plan
@@ -30,6 +31,7 @@ from transferkit.timing import Deadline, Stopwatch
 from transferkit.training.bank import Extractor, pooled_bank
 from transferkit.training.device import Device, check_device_name
 from transferkit.training.model import check_has_batchnorm
+from transferkit.training.stochastic_depth import check_has_branches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +59,7 @@ def finetune(data: Data, recipe: Recipe, *, out: str | Path | None = None, overw
     folder = Path(out) if out is not None else runs.default_folder(name)
     runs.check_output(folder, overwrite)
     lookup(recipe.backbone)
+    check_policy(recipe)
     check_source(data)
     asked = Asked(data, recipe, name)
     with runs.writing(folder, overwrite) as writing:
@@ -89,12 +92,14 @@ def carry_out(writing: runs.Writing, asked: Asked) -> None:
     say(f"backbone: {spec.name} at {extractor.policy.size_px} px, {named}")
     if recipe.strategy == "batchnorm":
         check_has_batchnorm(extractor.network)
+    check_has_branches(extractor.network, recipe.stochastic_depth)
     limited = known is None and recipe.time_limit is not None
     timed = pilot_bank(extractor, examined.usable, deadline.left()) if limited else None
     work = prepared(examined, spec, recipe, device, extractor, watch, weights=named, plan=known)
     work = replace(work, deadline=deadline)
     if known is None:
         work = replace(work, plan=decide(work, spec, weights, timed))
+    work = with_augmentation(work)
     states = begin(writing, work)
     for reason in work.plan.reasons:
         say(f"plan: {reason}")

@@ -11,7 +11,7 @@ from transferkit.data.folder import check_is_folder, index_folder
 from transferkit.data.index import NOT_THERE, ON_REQUEST, Index
 from transferkit.errors import DataError, UsageError
 from transferkit.progress import say
-from transferkit.recipe import Recipe
+from transferkit.recipe import AUTO, Recipe
 from transferkit.training.bank import Extractor
 from transferkit.training.device import Device, prepare, quiet_stderr
 
@@ -94,6 +94,18 @@ def check_source(data: Data) -> None:
 
     if isinstance(data, (str, Path)) and not (Path(data).is_file() and is_archive(Path(data))):
         find_data(data)
+
+
+def check_policy(recipe: Recipe) -> None:
+    """Refuse an augmentation policy that there is not, or has faults, before anything takes time.
+
+    Raises:
+        UsageError, RecipeError: see `data.augment.policy.load_policy`.
+    """
+    from transferkit.data.augment.policy import load_policy
+
+    if recipe.augment != AUTO:
+        load_policy(recipe.augment)
 
 
 def check_cache() -> None:

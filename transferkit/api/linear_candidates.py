@@ -13,17 +13,14 @@ from transferkit.errors import DataError, UsageError
 from transferkit.progress import say
 from transferkit.strategies import FeatureSet, Phase
 from transferkit.training import model as models
-from transferkit.training.choosing import (
-    FOLDS,
-    Sample,
-    TriedClassifier,
-    choose_classifier,
-    drawn_rows,
-    scaling_of,
-)
+from transferkit.training.choosing import FOLDS, TriedClassifier, choose_classifier, scaling_of
 from transferkit.training.discriminant import fit_discriminant, temperature
 from transferkit.training.linear import LinearClassifier, check_finite, fit_linear, score
+from transferkit.training.sample import Sample, drawn_rows
 from transferkit.training.selection import row_norms, strongest
+
+# Rows of images and views that are cross-validated: products of all pairs of them are taken.
+VIEWED_ROWS = 2500
 
 
 def linear_candidate(work: Work, phase: Phase) -> Candidate:
@@ -82,18 +79,18 @@ def fit(
     # Where nothing can be cross-validated, what the phase is for: as many stages as it may see.
     widest = max(choices, key=lambda features: len(features.stages))
     only = TriedClassifier(widest, methods[0], None, None, 0.0, math.nan, math.nan)
-    if len(choices) == 1 and methods == ("logistic",) and not choices[0].selected:
+    if len(choices) == 1 and methods == ("logistic",) and not choices[0].selected and not work.views:
         return fit_tried(work, only, train, val), ()
-    sample = _sample(work, train)
+    sample = sample_of(work, train)
     if sample is None:
         return fit_tried(work, only, train, val), ()
-    tried = choose_classifier(work.bank, sample, choices, methods)
+    tried = choose_classifier(work.bank, sample, choices, methods, _views_in_choice(work, sample))
     whole = len(sample.rows) == len(train)
     taken = tried[0] if whole else replace(tried[0], temperature=math.nan)
     return fit_tried(work, taken, train, val), tried
 
 
-def _sample(work: Work, train: np.ndarray) -> Sample | None:
+def sample_of(work: Work, train: np.ndarray) -> Sample | None:
     """What is cross-validated; None where fewer than two classes can be on both sides of a fold.
 
     A class that cannot, being a single image or group, is left out, so that one rare class does not take
@@ -113,8 +110,14 @@ def _sample(work: Work, train: np.ndarray) -> Sample | None:
             numbers = fold_numbers(files, folds, work.recipe.seed, work.multilabel)
         except (DataError, UsageError):
             continue
-        return Sample(rows=rows, labels=labels, folds=numbers, weights=weights)
+        images = len(work.labels)
+        return Sample(rows=rows, labels=labels, folds=numbers, weights=weights, images=images)
     return None
+
+
+def _views_in_choice(work: Work, sample: Sample) -> int:
+    """Views that are tried: as many as there are, unless that were more rows than any choice has."""
+    return min(work.views, max(1, VIEWED_ROWS // len(sample.rows) - 1)) if work.views else 0
 
 
 def _has_company(labels: np.ndarray, units: np.ndarray) -> np.ndarray:
@@ -125,7 +128,9 @@ def _has_company(labels: np.ndarray, units: np.ndarray) -> np.ndarray:
 
 def fit_tried(work: Work, taken: TriedClassifier, train: np.ndarray, val: np.ndarray) -> LinearClassifier:
     """What was taken, fitted on all of train; where its temperature is NaN val gives it."""
-    features, labels, classes = work.bank.at(taken.features, train), work.labels[train], len(work.class_names)
+    rows = np.concatenate([train + view * len(work.labels) for view in range(taken.views + 1)])
+    labels, classes = np.concatenate([work.labels[train]] * (taken.views + 1)), len(work.class_names)
+    features = work.bank.at(taken.features, rows)
     scaling = scaling_of(features, work.bank.block_widths(taken.features), taken.features)
     kept: np.ndarray | slice = slice(None)
     if taken.share is not None:
@@ -156,7 +161,8 @@ def _untold(phase: Phase, fitted: LinearClassifier) -> list[str]:
 def _told(phase: Phase, tried: tuple[TriedClassifier, ...]) -> str:
     """The choice in a sentence."""
     taken = tried[0]
+    views = f" and {taken.views} views of each image" if taken.views else ""
     return (
-        f"{phase.name}: {taken.method} on {taken.features.name}, best of {len(tried)} by cross-validation "
-        f"on train (score {taken.score:.1%}, log-loss {taken.nll:.3f})"
+        f"{phase.name}: {taken.method} on {taken.features.name}{views}, best of {len(tried)} by "
+        f"cross-validation on train (score {taken.score:.1%}, log-loss {taken.nll:.3f})"
     )

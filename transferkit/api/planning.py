@@ -8,7 +8,7 @@ from typing import Any
 from transferkit.api.costing import estimated, fitted_plan, pilot_bank, pilot_phases
 from transferkit.api.deciding import decide
 from transferkit.api.finetuning import planned, prepared
-from transferkit.api.inputs import Data, check_cache, check_source, start
+from transferkit.api.inputs import Data, check_cache, check_policy, check_source, start
 from transferkit.api.settling import open_training_data
 from transferkit.backbones.catalogue import lookup
 from transferkit.backbones.weights import resolve
@@ -48,6 +48,7 @@ def plan(data: Data, recipe: Recipe) -> Planned:
     check_device_name(recipe.device)
     check_cache()
     spec = lookup(recipe.backbone)
+    check_policy(recipe)
     check_source(data)
     weights = resolve(spec, recipe.weights, Path(recipe.weights_dir) if recipe.weights_dir else None)
     with watch.part("index"):

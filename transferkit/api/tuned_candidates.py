@@ -1,18 +1,22 @@
 """Fine-tuned networks as candidates."""
 
+from functools import partial
 from typing import Any
 
 from transferkit.api.work import Candidate, Work, evaluated_splits, scores
-from transferkit.data.loader import ImageSource, Source
+from transferkit.backbones.graph import stage_layers
 from transferkit.progress import say
 from transferkit.strategies import Phase
 from transferkit.training import model as models
+from transferkit.training.feeding import Feed, augmented_feed, plain_feed
 from transferkit.training.freezing import freeze_table, hashes, proof
 from transferkit.training.job import Job, measure
-from transferkit.training.maps import Limits, map_bank
+from transferkit.training.maps import Limits
 from transferkit.training.memory import limit_bytes
 from transferkit.training.phases import run_phase
 from transferkit.training.state import StateFile
+from transferkit.training.stochastic_depth import StochasticDepth
+from transferkit.training.views import Viewed
 
 
 def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFile | None = None) -> Candidate:
@@ -32,19 +36,21 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
     seen = f" on {fitted.features.name}" if fitted.features else ""
     told = f"{phase.name}: starts from the {fitted.method} classifier{seen}, val {start.score[0]:.1%}"
     say(told)
-    source = _source(work, phase)
-    depth = 0 if isinstance(source, ImageSource) else phase.freeze_depth
+    feed = _feed(work, phase)
     network, all_stages = work.extractor.network, work.extractor.stages
     with work.watch.part("phases"):
         model = models.classifier(network, all_stages, fitted, len(work.class_names))
         models.set_freeze_depth(network, all_stages, phase.freeze_depth)
         head = model.get_layer("logits")
-        dropout = phase.tuning.dropout if phase.tuning else 0.0
-        tail = models.tail(model, all_stages, depth, dropout=dropout, seed=work.recipe.seed)
-        job = _job(work, tail, source)
+        tail = _tail(work, phase, model, feed.depth)
+        job = _job(work, tail, feed)
         rows = freeze_table(network, all_stages, phase.tuning, head.count_params())
         before = hashes(network, all_stages, head)
-        trained = run_phase(job, phase, states=states, deadline=work.deadline)
+        try:
+            trained = run_phase(job, phase, states=states, deadline=work.deadline)
+        finally:
+            if tail.branches:
+                tail.branches.remove()
         proved = proof(before, hashes(network, all_stages, head), rows)
     with work.watch.part("evaluation"):
         found = {split: measure(job, judged)[0] for split, judged in evaluated_splits(work)}
@@ -63,39 +69,50 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
     )
 
 
-def _source(work: Work, phase: Phase) -> Source:
-    """Where a gradient phase takes its inputs: activations at the cut, or images.
+def _tail(work: Work, phase: Phase, model: Any, depth: int) -> Any:
+    """What trains: the classifier behind `depth` stages, with what is dropped in training."""
+    network, stages, tuning = work.extractor.network, work.extractor.stages, phase.tuning
+    assert tuning is not None
+    branches = None
+    if tuning.stochastic_depth:
+        trains = [
+            layer.name
+            for stage, layers in zip(stages, stage_layers(network, stages), strict=True)
+            for layer in layers
+            if stage.name in tuning.stages
+        ]
+        branches = partial(StochasticDepth, network, trains, tuning.stochastic_depth)
+    return models.tail(model, stages, depth, dropout=tuning.dropout, seed=work.recipe.seed, branches=branches)
 
-    Augmentation changes pixels, so with it every image passes the frozen stages in each epoch.
-    """
-    recipe = work.recipe
-    depth = phase.freeze_depth if recipe.augment == "none" else 0
+
+def _feed(work: Work, phase: Phase) -> Feed:
+    """Where a gradient phase takes its inputs."""
+    recipe, extractor, watch = work.recipe, work.extractor, work.watch
     limits = Limits(recipe.bank_limit_gb, limit_bytes(recipe.limit_memory))
-    maps = map_bank(work.extractor, work.index, depth, limits, work.watch)
-    if maps is not None and depth == phase.freeze_depth:
-        return maps
-    if maps is None:
-        say("finetune: images are decoded anew in each epoch")
-    paths = [work.index.root / path for path in work.index.files["path"]]
-    return ImageSource(paths, work.extractor.policy, maps)
+    if work.pipeline is None:
+        return plain_feed(extractor, work.index, phase.freeze_depth, limits, watch)
+    viewed = Viewed(index=work.index, rows=work.rows["train"], pipeline=work.pipeline, count=phase.epochs)
+    return augmented_feed(extractor, viewed, phase.freeze_depth, len(work.class_names), limits, watch)
 
 
-def _job(work: Work, model: Any, source: Source) -> Job:
+def _job(work: Work, model: Any, feed: Feed) -> Job:
     recipe = work.recipe
     return Job(
         model=model,
         network=work.extractor.network,
         stages=work.extractor.stages,
-        source=source,
+        source=feed.source,
         labels=work.labels,
         classes=len(work.class_names),
         train=work.rows["train"],
         val=work.rows["val"],
         batch_size=recipe.batch_size,
         seed=recipe.seed,
-        augment=recipe.augment,
         smoothing=recipe.loss_smoothing,
         jit=work.jit,
+        drawn=feed.drawn,
+        views=feed.views,
+        augment=feed.augment,
         weights=work.class_weights,
         sampler=work.plan.balance.method == "sampler",
     )

@@ -30,6 +30,8 @@ class Work:
         folds: for cross-validation: fold number of each row, -1 for rows outside; None without.
         findings: of the audit: name -> how many.
         deadline: when the run's time is up.
+        pipeline: changes training images, see `data.augment.pipeline`; None where nothing does.
+        views: of each training image in `bank`: row r + v N is view v of row r.
     """
 
     recipe: Recipe
@@ -48,6 +50,8 @@ class Work:
     folds: np.ndarray | None = None
     findings: dict[str, int] = field(default_factory=dict)
     deadline: Deadline = field(default_factory=Deadline)
+    pipeline: Any = None
+    views: int = 0
 
     @property
     def multilabel(self) -> bool:

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,26 @@ class DecodePolicy:
         resize: `crop` (short side to 256/224 of S, middle cut out), `pad` (long side to S, bars in
             the background colour) or `stretch` (aspect ratio given up).
         background: RGB 0..255 under transparency and beside padded images.
+        margin: for `crop`: side of what is cut out, as a multiple of the middle that evaluation sees; at
+            256/224 the whole short side.
     """
 
     size_px: int
     resize: str = "crop"
     background: tuple[int, int, int] = (255, 255, 255)
+    margin: float = 1.0
+
+    @property
+    def canvas(self) -> "DecodePolicy":
+        """The policy of images that crops are cut out of: 256/224 as large, and as much more to see.
+
+        Padded and stretched images are whole already; they are larger only.
+        """
+        return self.whole_at(round(self.size_px * CROP_RATIO))
+
+    def whole_at(self, side: int) -> "DecodePolicy":
+        """The policy of images with the whole short side (padded or stretched: the whole image) at `side`."""
+        return replace(self, size_px=side, margin=CROP_RATIO if self.resize == "crop" else 1.0)
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,7 @@ def decode(path: Path, policy: DecodePolicy) -> np.ndarray:
     try:
         with Image.open(path) as image:
             check_size(image)
-            side = math.ceil(policy.size_px * CROP_RATIO)
+            side = math.ceil(policy.size_px * CROP_RATIO / policy.margin)
             image.draft("RGB", (side, side))  # JPEG only: decodes at 1/2, 1/4 or 1/8 where enough
             deep = is_deep_colour(image)
             picture = read_deep_colour(image, path, upright) if deep else upright(image)
@@ -128,14 +143,14 @@ def _fit(image: Any, policy: DecodePolicy) -> Any:
         inner = [max(1, round(side * policy.size_px / long)) for side in image.size]
         small = image.resize(inner, Image.Resampling.BICUBIC, reducing_gap=3.0)
         return ImageOps.pad(small, size, Image.Resampling.BICUBIC, color=policy.background)
-    box = _middle(image.size) if policy.resize == "crop" else None
+    box = _middle(image.size, policy.margin) if policy.resize == "crop" else None
     return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
 
 
-def _middle(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The square of an image that is left after short side to 256/224 and middle crop."""
+def _middle(size: tuple[int, int], margin: float) -> tuple[float, float, float, float]:
+    """The square of an image that is left after short side to 256/224 and middle crop, or `margin` of it."""
     width, height = size
-    side = min(size) / CROP_RATIO
+    side = min(size) * min(1.0, margin / CROP_RATIO)  # rounding may not go beyond the image
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side
 

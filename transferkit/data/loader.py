@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from transferkit.data.augment.keys import keys_of
 from transferkit.data.balance import sample_weights
 from transferkit.data.decode import DecodePolicy, decode_batch
 
@@ -55,7 +56,7 @@ def epoch_batches(
     order: np.ndarray,
     *,
     batch_size: int,
-    augment: str = "none",
+    augment: "Augmentation | None" = None,
     seed: int = 0,
     epoch: int = 0,
     weights: np.ndarray | None = None,
@@ -68,8 +69,8 @@ def epoch_batches(
             (given as float32).
         order: rows of this epoch; one may come several times.
         batch_size: the last batch may be smaller.
-        augment: `none`, or `light`: mirror, and shift by up to an eighth; drawn for each image from
-            (seed, epoch, row, how often it came before), so that threads do not matter.
+        augment: changes the images; what it draws depends on (seed, epoch, image, how often it came
+            before), so that threads do not matter. Labels are shares `(n, C)` where it mixes batches.
         seed: of the augmentation.
         epoch: likewise.
         weights: of the classes `(C,)`; an image's own is found from the labels as they leave here.
@@ -78,7 +79,8 @@ def epoch_batches(
 
     shape = source.take(order[:1]).shape[1:]
     kind = tf.int32 if labels.ndim == 1 else tf.float32
-    keys = order + len(labels) * times_before(order)
+    numbers = augment.numbers[order] if augment else order
+    keys = keys_of(numbers, seed, epoch, times_before(order))
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for start in range(0, len(order), batch_size):
@@ -92,16 +94,46 @@ def epoch_batches(
     signature = (
         tf.TensorSpec((None, *shape), tf.float32),
         tf.TensorSpec((None, *labels.shape[1:]), kind),
-        tf.TensorSpec((None,), tf.int64),
+        tf.TensorSpec((None, 2), tf.int32),
     )
     batches = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    if augment == "light":
-        batches = batches.map(lambda x, y, keys: (_light(x, keys, seed, epoch), y, keys))
+    if augment:
+        batches = batches.map(augment.batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     steps = -(-len(order) // batch_size)
     pairs = batches.map(lambda x, y, keys: (x, y))
     if weights is not None:
         pairs = pairs.map(lambda x, y: (x, y, _weights_of(y, weights)))
     return pairs.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to training images between their source and a step.
+
+    Attributes:
+        pipeline: see `data.augment.pipeline`.
+        numbers: int64 `(N,)` of each row, see `data.augment.drawing.image_numbers`.
+        classes: C.
+    """
+
+    pipeline: Any
+    numbers: np.ndarray
+    classes: int
+
+    @property
+    def mixes(self) -> bool:
+        """Whether labels become shares of several classes."""
+        return bool(self.pipeline.mixers)
+
+    def batch(self, images: Any, labels: Any, keys: Any) -> tuple[Any, Any, Any]:
+        """A batch changed: each image by its own key, what mixes by that of the first."""
+        import tensorflow as tf
+
+        images = self.pipeline.images(images, keys)
+        if self.mixes:
+            shares = tf.one_hot(labels, self.classes) if labels.shape.rank == 1 else labels
+            images, labels = self.pipeline.mixed(images, shares, keys[0])
+        return images, labels, keys
 
 
 def times_before(order: np.ndarray) -> np.ndarray:
@@ -121,22 +153,3 @@ def _weights_of(labels: Any, weights: np.ndarray) -> Any:
         return sample_weights(targets, weights).astype(np.float32)
 
     return tf.ensure_shape(tf.numpy_function(found, [labels], tf.float32), (None,))
-
-
-def _light(images: Any, keys: Any, seed: int, epoch: int) -> Any:
-    """Each image mirrored with probability 1/2 and shifted by up to 1/8 of its side, drawn by its key."""
-    import tensorflow as tf
-
-    side = images.shape[1]
-    margin = side // 8
-    base = seed * 2_000_003 + 2 * epoch
-    padded = tf.pad(images, [[0, 0], [margin, margin], [margin, margin], [0, 0]], "REFLECT")
-
-    def one(pair: tuple[Any, Any]) -> Any:
-        image, key = pair
-        # One number for each draw of each epoch, so that no draw repeats another's.
-        draws = [tf.stack([key, base + which]) for which in (0, 1)]
-        cropped = tf.image.stateless_random_crop(image, (side, side, 3), draws[0])
-        return tf.image.stateless_random_flip_left_right(cropped, draws[1])
-
-    return tf.map_fn(one, (padded, keys), fn_output_signature=images.dtype)

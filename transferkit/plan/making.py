@@ -7,6 +7,7 @@ from typing import Any
 from transferkit.backbones.catalogue import BackboneSpec
 from transferkit.data.index import Index
 from transferkit.errors import UsageError
+from transferkit.plan.augmenting import Augment, check_labels, decide_augment
 from transferkit.plan.balancing import Balance, decide_balance
 from transferkit.plan.resizing import decide_resize
 from transferkit.recipe import AUTO, FIND, Recipe
@@ -25,6 +26,7 @@ class Plan:
         evidence: the numbers behind them.
         resize: how images are made square: `crop`, `pad` or `stretch`.
         balance: what is done about unequal classes.
+        augment: how training images are changed.
         multilabel: whether an image may have several classes.
         resolved: the values in force of the keys that depend on data, backbone or strategy.
     """
@@ -40,6 +42,7 @@ class Plan:
     evidence: dict[str, Any]
     resize: str
     balance: Balance
+    augment: Augment
     multilabel: bool
     resolved: dict[str, Any]
 
@@ -88,6 +91,15 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
     image_size = int(_number(recipe.image_size) or spec.image_size)
     resize, resize_why, long_share = decide_resize(recipe, train)
     balance = decide_balance(recipe.balance, counts)
+    augment = decide_augment(
+        recipe,
+        similarity=cell.similarity,
+        amount=cell.amount.verdict,
+        images=len(train),
+        evidence=evidence,
+    )
+    whole_labels = check_labels(augment, strategy, phases, stated=recipe.strategy != AUTO)
+    told = tuple(filter(None, (augment.reason, whole_labels)))
     return Plan(
         backbone=spec.name,
         image_size=image_size,
@@ -96,15 +108,17 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
         amount=cell.amount.verdict,
         strategy=strategy,
         phases=phases,
-        reasons=(*cell.reasons, why, *_phase_reasons(phases, setting), resize_why, balance.reason),
+        reasons=(*cell.reasons, why, *_phase_reasons(phases, setting), resize_why, balance.reason, *told),
         evidence=_counted(index, counts)
         | {"try_both": recipe.strategy == AUTO and cell.try_both, "long_images_share": long_share}
         | {"lots_from_per_class": cell.amount.border, "imbalance_ratio": balance.ratio}
         | _measured(cell, evidence),
         resize=resize,
         balance=balance,
+        augment=augment,
         multilabel=index.multilabel,
-        resolved=_resolved(phases, image_size, strategy) | {"resize": resize, "balance": balance.method},
+        resolved=_resolved(phases, image_size, strategy)
+        | {"resize": resize, "balance": balance.method, "augment": augment.name},
     )
 
 
@@ -169,7 +183,7 @@ def _setting(
 NUMBERS = ("epochs", "patience", "freeze_depth", "rate_decay", "momentum")
 TAKEN = (
     "batch_size", "optimizer", "schedule", "warmup_epochs", "thaw_epochs", "weight_decay", "l2_sp",
-    "dropout", "label_smoothing", "ema", "classifier", "features",
+    "dropout", "stochastic_depth", "label_smoothing", "ema", "classifier", "features",
 )  # fmt: skip
 
 

@@ -46,7 +46,9 @@ def checked_value(value: Any, told: Mapping[str, Any]) -> Any:
         return value
     if told["choices"]:
         return _choice(value, told["choices"])
-    if told["kind"] is str:
+    if told["kind"] is list and isinstance(value, list):
+        return value
+    if told["kind"] in (str, list):
         return _text(value)
     return _number(value, told)
 

@@ -107,10 +107,20 @@ class Recipe:
         auto=True,
         flag=True,
     )
-    augment: str = knob(
+    augment: str | list[Any] = knob(
         "none",
-        "Random changes of training images: none, or light (mirror and shift).",
-        choices=("none", "light"),
+        "Random changes of training images: none, light, standard, strong, auto (what is safe is measured), "
+        "a YAML file of steps, or the steps; 'transferkit augment --steps' lists them.",
+        kind=list,
+        flag=True,
+    )
+    views: int | str = knob(
+        AUTO,
+        "Augmented views of each training image that linear classifiers are tried with; auto: up to 4.",
+        kind=int,
+        low=0,
+        high=64,
+        auto=True,
     )
     epochs: int | str = knob(
         AUTO, "At most, in the fine-tuning phase.", kind=int, low=1, high=100_000, auto=True
@@ -168,6 +178,13 @@ class Recipe:
     l2_sp: float = knob(0.0, "Pull towards the pretrained weights.", kind=float, low=0.0, high=100.0)
     dropout: float = knob(
         0.0, "Share of the head's inputs dropped in training.", kind=float, low=0.0, high=0.95
+    )
+    stochastic_depth: float = knob(
+        0.0,
+        "Share of images for which the last branch is left out in training (efficientnet, convnext).",
+        kind=float,
+        low=0.0,
+        high=0.9,
     )
     label_smoothing: float = knob(
         0.0, "Share of the target spread over all classes.", kind=float, low=0.0, high=0.9
@@ -240,6 +257,7 @@ class Recipe:
         def whole(path: str | None) -> str | None:
             return _absolute(path) if path else None
 
+        own = isinstance(self.augment, str) and self.augment.endswith((".yaml", ".yml"))
         named = self.weights in ("imagenet", "none")
         return replace(
             self,
@@ -247,6 +265,7 @@ class Recipe:
             weights_dir=whole(self.weights_dir),
             exclude=whole(self.exclude),
             splits=whole(self.splits),
+            augment=_absolute(str(self.augment)) if own else self.augment,
         )
 
     def as_dict(self) -> dict[str, Any]:

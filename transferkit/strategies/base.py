@@ -21,6 +21,7 @@ class Steps:
         l2_sp: weight of half the squared distance from the pretrained weights (Li 2018,
             arXiv:1802.01483); 0 is none.
         dropout: share of the head's inputs that are dropped in training.
+        stochastic_depth: share of images for which the last residual branch is left out, see `training`.
         label_smoothing: share of the target spread over all classes.
         ema: decay of the moving average of weights that is judged and kept; 0 is none.
         find_rate: whether the learning rate is found by a range test on train before the phase.
@@ -33,6 +34,7 @@ class Steps:
     weight_decay: float = 1e-4
     l2_sp: float = 0.0
     dropout: float = 0.0
+    stochastic_depth: float = 0.0
     label_smoothing: float = 0.0
     ema: float = 0.0
     find_rate: bool = False

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from transferkit.strategies.augmenting import Recognised
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
@@ -29,6 +31,7 @@ class Evidence:
         curve: learning curve of the quick classifier on all stages: (images of the median class that
             trained it, cross-validated top-1), fewest first.
         gradients: relative gradient norm of each stage, where it was asked for.
+        safety: what changes of the images cost, by name, where it was asked for; see `augmenting`.
     """
 
     stages: Mapping[str, float]
@@ -46,6 +49,7 @@ class Evidence:
     h_score: Mapping[str, float] = field(default_factory=dict)
     curve: tuple[tuple[float, float], ...] = ()
     gradients: Mapping[str, float] = field(default_factory=dict)
+    safety: Mapping[str, Recognised] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The entry in `plan.json`."""

@@ -181,7 +181,7 @@ def _computed(
     if not rows:
         return
     with watch.part("bank"):
-        pool_all = _pooling_network(extractor)
+        pool_all = pooling_network(extractor)
     done: list[int] = []
     parts: list[np.ndarray] = []
     failed: dict[int, str] = {}
@@ -193,12 +193,12 @@ def _computed(
                 parts.append(predict(pool_all, chunk.images, extractor.batch_size))
             done += [rows[i] for i in chunk.rows]
         if len(done) >= SHARD_IMAGES or time.perf_counter() - since > SHARD_SECONDS:
-            yield done, _by_kind(extractor, parts), failed
+            yield done, by_kind(extractor, parts), failed
             done, parts, failed, since = [], [], {}, time.perf_counter()
-    yield done, _by_kind(extractor, parts), failed
+    yield done, by_kind(extractor, parts), failed
 
 
-def _by_kind(extractor: Extractor, parts: list[np.ndarray]) -> dict[str, np.ndarray]:
+def by_kind(extractor: Extractor, parts: list[np.ndarray]) -> dict[str, np.ndarray]:
     """What the pooling network gives in one row, apart."""
     if not parts:
         return {}
@@ -223,7 +223,7 @@ def decoded(
             bar.advance(len(chunk.rows) + len(chunk.failed))
 
 
-def _pooling_network(extractor: Extractor) -> Any:
+def pooling_network(extractor: Extractor) -> Any:
     """Images to all features in one row: means of every stage, then deviations, then grids."""
     import keras
 

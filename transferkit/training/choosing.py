@@ -9,21 +9,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from transferkit.data.balance import sample_weights
-from transferkit.data.loader import times_before
 from transferkit.strategies import FeatureSet
-from transferkit.strategies.cost import CHOICE_IMAGES
 from transferkit.training import probes
 from transferkit.training.bank import PooledBank
 from transferkit.training.discriminant import out_of_fold, temperature
 from transferkit.training.linear import activate, score
 from transferkit.training.logistic import Regression
+from transferkit.training.sample import Sample
 from transferkit.training.scaling import Scaling, by_block, standard
 from transferkit.training.selection import row_norms, strongest
 
-MOST_IMAGES = CHOICE_IMAGES
-# Images that each class has among them at least, if it has as many.
-LEAST_OF_CLASS = 5
 FOLDS = 5
 INTENSITIES = (None, 0.9)
 STRENGTHS = tuple(np.geomspace(1e4, 1e-1, 6).tolist())
@@ -32,38 +27,8 @@ LOGISTIC_TRIES = 1
 # Numbers in a step of it (images x axes x classes) above which it is left out unless nothing else is
 # allowed: with hundreds of classes it would take longer than the bank.
 MOST_NUMBERS = 4e8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """The train images that are cross-validated.
-
-    Attributes:
-        rows: of the index, `(n,)`.
-        labels: of these rows: class numbers `(n,)` or a matrix `(n, C)`.
-        folds: fold of each `(n,)`; no class lies in one fold whole.
-        weights: of the classes `(C,)`, or None.
-    """
-
-    rows: np.ndarray
-    labels: np.ndarray
-    folds: np.ndarray
-    weights: np.ndarray | None = None
-
-    @property
-    def several(self) -> bool:
-        """Whether an image may have several classes."""
-        return self.labels.ndim == 2
-
-    @property
-    def classes(self) -> int:
-        """C."""
-        return self.labels.shape[1] if self.several else int(self.labels.max()) + 1
-
-    @property
-    def image_weights(self) -> np.ndarray | None:
-        """`(n,)`, or None."""
-        return None if self.weights is None else sample_weights(self.labels, self.weights)
+# With views, where it is tried only if it was best without.
+MOST_VIEWED = 1e7
 
 
 @dataclass(frozen=True)
@@ -78,6 +43,7 @@ class TriedClassifier:
         score: top-1, or mAP where images may have several classes; weighted as training is.
         nll: log-loss after `temperature`; NaN for `least squares`, which gives no probabilities.
         temperature: the factor of the logits.
+        views: of each image that train with it.
     """
 
     features: FeatureSet
@@ -87,10 +53,15 @@ class TriedClassifier:
     score: float
     nll: float
     temperature: float = 1.0
+    views: int = 0
 
 
 def choose_classifier(
-    bank: PooledBank, sample: Sample, choices: Sequence[FeatureSet], methods: Sequence[str]
+    bank: PooledBank,
+    sample: Sample,
+    choices: Sequence[FeatureSet],
+    methods: Sequence[str],
+    views: int = 0,
 ) -> tuple[TriedClassifier, ...]:
     """What was tried; the first is the one to take: the lowest log-loss.
 
@@ -101,46 +72,38 @@ def choose_classifier(
         sample: those that are cross-validated.
         choices: feature sets, at least one.
         methods: `logistic`, `discriminant` or both; where images may have several classes, `logistic`.
+        views: of each image that the best feature set is tried with too; the bank has them.
     """
     from threadpoolctl import threadpool_limits
 
     # One thread: see `fit_linear`.
     with threadpool_limits(1, user_api="blas"):
-        grams = Grams(bank, sample.rows)
-        found = [one for features in choices for one in _ranked(grams, sample, features)]
-        found.sort(key=_order)
-        if _try_logistic(sample, methods):
-            found += [_logistic(grams, sample, one) for one in found[:LOGISTIC_TRIES]]
+        found = _tried(bank, sample, choices, methods)
+        if views:
+            leader = min((one for one in found if one.method in methods), key=_order)
+            found += _tried(bank, sample.with_views(views), (leader.features,), (leader.method,))
     best = min((one for one in found if one.method in methods), key=_order)
     return (best, *(one for one in sorted(found, key=_order) if one is not best))
 
 
+def _tried(
+    bank: PooledBank, sample: Sample, choices: Sequence[FeatureSet], methods: Sequence[str]
+) -> list[TriedClassifier]:
+    """Each feature set with the quick classifier, the best with logistic regression."""
+    grams = Grams(bank, sample.rows)
+    found = [one for features in choices for one in _ranked(grams, sample, features)]
+    found.sort(key=_order)
+    if _try_logistic(sample, methods):
+        found += [_logistic(grams, sample, one) for one in found[:LOGISTIC_TRIES]]
+    return [replace(one, views=sample.views) for one in found]
+
+
 def _try_logistic(sample: Sample, methods: Sequence[str]) -> bool:
+    if sample.views:
+        return methods == ("logistic",) and len(sample.rows) ** 2 * sample.classes <= MOST_VIEWED
     if "discriminant" not in methods:
         return True
     return "logistic" in methods and len(sample.rows) ** 2 * sample.classes <= MOST_NUMBERS
-
-
-def drawn_rows(rows: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    """The rows of train that are cross-validated, ascending: all, or a draw with every class in it.
-
-    Args:
-        rows: of the index, `(N,)`.
-        labels: of these rows: class numbers `(N,)` or a matrix `(N, C)` of 0 and 1.
-        seed: of the draw.
-    """
-    classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
-    most = max(MOST_IMAGES, LEAST_OF_CLASS * classes)
-    if len(rows) <= most:
-        return rows
-    shuffled = np.random.default_rng(seed).permutation(len(rows))
-    if labels.ndim == 2:
-        rank = np.cumsum(labels[shuffled], axis=0)
-        first = ((labels[shuffled] > 0) & (rank <= LEAST_OF_CLASS)).any(axis=1)
-    else:
-        first = times_before(labels[shuffled]) < LEAST_OF_CLASS
-    place = np.arange(len(rows)) / len(rows)
-    return np.sort(rows[shuffled[np.argsort(place - first, kind="stable")[:most]]])
 
 
 def _order(one: TriedClassifier) -> tuple[float, float]:
@@ -234,11 +197,12 @@ def _quick_logits(gram: np.ndarray, width: int, sample: Sample) -> np.ndarray:
 def _judged(sample: Sample, features: FeatureSet, share: float | None, logits: np.ndarray) -> TriedClassifier:
     """The best intensity of the quick classifier."""
     if sample.several:
-        reached = score(logits[0], sample.labels)[0]
+        reached = score(logits[0][: len(sample.own_labels)], sample.own_labels)[0]
         return TriedClassifier(features, "least squares", share, None, reached, float("nan"))
     found = []
-    for strength, each in zip(INTENSITIES, logits, strict=True):
-        factor = temperature(each, sample.labels, sample.image_weights)
+    for strength, every in zip(INTENSITIES, logits, strict=True):
+        each = every[: len(sample.own_labels)]
+        factor = temperature(each, sample.own_labels, sample.image_weights)
         reached, nll = _scored(sample, factor * each)
         found.append(TriedClassifier(features, "discriminant", share, strength, reached, nll, factor))
     return min(found, key=_order)
@@ -285,5 +249,6 @@ def _principal(gram: np.ndarray) -> np.ndarray:
 
 def _scored(sample: Sample, logits: np.ndarray) -> tuple[float, float]:
     """Top-1 (or mAP) and log-loss, weighted as training is."""
-    probabilities = activate(logits, "sigmoid" if sample.several else "softmax")
-    return score(probabilities, sample.labels, sample.weights)
+    own = logits[: len(sample.own_labels)]
+    probabilities = activate(own, "sigmoid" if sample.several else "softmax")
+    return score(probabilities, sample.own_labels, sample.weights)

@@ -18,6 +18,7 @@ from transferkit.training.model import set_trainable
 from transferkit.training.optimizers import make_optimizer
 from transferkit.training.penalties import loss_for
 from transferkit.training.state import restore, snapshot
+from transferkit.training.views import with_views
 
 T = TypeVar("T")
 
@@ -51,19 +52,26 @@ def compiled(
         stage_of: see `optimizers.variables_by_stage`.
         joined: see `Progress.joined`.
     """
-    import keras
-
     assert phase.tuning is not None
     set_trainable(job.network, tuple(job.stages), phase.tuning, thawed)
     optimizer = make_optimizer(phase, job.model, stage_of)
     optimizer.joined = dict(joined)
     job.model.compile(
         optimizer=optimizer,
-        loss=loss_for(phase, multilabel=job.multilabel, classes=job.classes),
-        metrics=[] if job.multilabel else [keras.metrics.SparseCategoricalAccuracy(name="top1")],
+        loss=loss_for(phase, multilabel=job.multilabel, classes=job.classes, shares=job.shares),
+        metrics=_metrics(job),
         jit_compile=job.jit,
     )
     job.model.optimizer.build(job.model.trainable_variables)
+
+
+def _metrics(job: Job) -> list[Any]:
+    import keras
+
+    if job.multilabel:
+        return []
+    kind = "CategoricalAccuracy" if job.shares else "SparseCategoricalAccuracy"
+    return [getattr(keras.metrics, kind)(name="top1")]
 
 
 def carry_over(model: Any, kept: Mapping[str, np.ndarray]) -> None:
@@ -135,10 +143,14 @@ def halving(job: Job, act: Callable[[Job], T]) -> tuple[Job, T]:
 def epoch_of(job: Job, epoch: int) -> Any:
     """The batches of an epoch, a function of the job and the epoch's number."""
     rows, labels, seed = job.train, job.labels, job.seed
+    order = balanced_order(rows, labels, seed, epoch) if job.sampler else epoch_order(rows, seed, epoch)
+    if job.views:
+        order = with_views(order, job.views, len(labels), seed=seed, epoch=epoch)
+        labels = np.concatenate([labels] * (job.views + 1))
     return epoch_batches(
-        job.source,
+        job.drawn or job.source,
         labels,
-        balanced_order(rows, labels, seed, epoch) if job.sampler else epoch_order(rows, seed, epoch),
+        order,
         batch_size=job.batch_size,
         augment=job.augment,
         seed=seed,

@@ -8,7 +8,7 @@ import numpy as np
 
 from transferkit.backbones.graph import Stage
 from transferkit.data.balance import class_counts, class_weights, sample_weights
-from transferkit.data.loader import Source
+from transferkit.data.loader import Augmentation, Source
 from transferkit.evaluation.multilabel import mean_average_precision
 from transferkit.training.bank import predict
 from transferkit.training.linear import activate
@@ -26,7 +26,10 @@ class Job:
             classes: the loss is the binary cross-entropy then, a mean over the classes.
         classes: C.
         train: rows that train; `val`: rows that judge.
-        augment: see `data.loader`.
+        drawn: inputs that train, by row, where they are others than those of `source`: larger images that
+            crops are cut out of, or views. Row r + v N is view v of row r then.
+        views: of each image in `drawn`, beside itself.
+        augment: what happens to `drawn`; see `data.loader`.
         smoothing: weight of the past in the smoothed val loss.
         jit: whether steps are compiled.
         weights: of the classes `(C,)`. A step's loss is the sum of weight times loss over the number of
@@ -44,9 +47,11 @@ class Job:
     val: np.ndarray
     batch_size: int
     seed: int
-    augment: str
     smoothing: float
     jit: bool
+    drawn: Source | None = None
+    views: int = 0
+    augment: Augmentation | None = None
     weights: np.ndarray | None = None
     sampler: bool = False
 
@@ -54,6 +59,11 @@ class Job:
     def multilabel(self) -> bool:
         """Whether an image may have several classes."""
         return self.labels.ndim == 2
+
+    @property
+    def shares(self) -> bool:
+        """Whether labels reach a step as shares of the classes, one image of several."""
+        return self.augment is not None and self.augment.mixes and not self.multilabel
 
     @property
     def steps(self) -> int:

@@ -60,17 +60,15 @@ def map_bank(
     """
     shas = list(index.files["sha256"])
     unique = sorted(first_rows(shas), key=lambda row: shas[row])
-    shape, dtype = _map_shape(extractor, freeze_depth)
+    shape, dtype = map_shape(extractor, freeze_depth)
     size = len(unique) * int(np.prod(shape)) * np.dtype(dtype).itemsize
     place = {shas[row]: i for i, row in enumerate(unique)}
     rows = np.array([place[sha] for sha in shas])
-    folder = extractor.cache / "maps"
-    folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256("".join(shas[row] for row in unique).encode()).hexdigest()[:16]
-    target = folder / f"{extractor.key}-{freeze_depth}-{digest}.npy"
+    target = array_file(extractor, f"{extractor.key}-{freeze_depth}-{digest}")
     # What is there is taken, however full the disk is by now: a run that goes on must not train otherwise.
-    kept = _kept(target)
-    if kept is None and size > min(limits.disk_gb * 1e9, shutil.disk_usage(folder).free / 2):
+    kept = kept_array(target)
+    if kept is None and not room(extractor, size, limits):
         if size > limits.memory:
             say(f"bank: {size / 1e9:.1f} GB of activations are over the limit; computed anew each epoch")
             return None
@@ -78,9 +76,12 @@ def map_bank(
         _fill(maps, extractor, index, unique, freeze_depth, watch)
         return MapBank(maps, rows)
     if kept is None:
-        _make_room(folder, size, limits.disk_gb)
-        _write_maps(extractor, index, unique, target, freeze_depth, watch)
-        kept = np.load(target, mmap_mode="r")
+        writing = writable(target, (len(unique), *shape), dtype)
+        try:
+            _fill(writing, extractor, index, unique, freeze_depth, watch)
+            kept = finished(writing, target)
+        finally:
+            _aside(target).unlink(missing_ok=True)
     os.utime(target)
     if size <= limits.memory:
         kept = np.array(kept)
@@ -89,8 +90,15 @@ def map_bank(
     return MapBank(kept, rows)
 
 
-def _kept(target: Path) -> np.ndarray | None:
-    """The maps of an earlier run, if they are there and whole."""
+def array_file(extractor: Extractor, name: str) -> Path:
+    """Where an array of activations is kept."""
+    folder = extractor.cache / "maps"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.npy"
+
+
+def kept_array(target: Path) -> np.ndarray | None:
+    """The array of an earlier run, mapped from disk, if it is there and whole."""
     if not target.exists():
         return None
     try:
@@ -102,7 +110,34 @@ def _kept(target: Path) -> np.ndarray | None:
         return None
 
 
-def _map_shape(extractor: Extractor, freeze_depth: int) -> tuple[tuple[int, ...], str]:
+def room(extractor: Extractor, size: int, limits: Limits) -> bool:
+    """Whether so many bytes may be written; older arrays make room."""
+    folder = extractor.cache / "maps"
+    if size > min(limits.disk_gb * 1e9, shutil.disk_usage(folder).free / 2):
+        return False
+    _make_room(folder, size, limits.disk_gb)
+    return True
+
+
+def writable(target: Path, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """A new array on disk, beside its place until it is `finished`."""
+    return np.lib.format.open_memmap(_aside(target), "w+", dtype, shape)
+
+
+def finished(array: np.ndarray, target: Path) -> np.ndarray:
+    """A `writable` array, put into its place and mapped from there."""
+    array.flush()  # type: ignore[attr-defined]  # a memory map
+    _aside(target).rename(target)
+    mapped: np.ndarray = np.load(target, mmap_mode="r")
+    return mapped
+
+
+def _aside(target: Path) -> Path:
+    return target.with_suffix(f".{os.getpid()}.writing")
+
+
+def map_shape(extractor: Extractor, freeze_depth: int) -> tuple[tuple[int, ...], str]:
+    """(shape, dtype) of one image's activations behind so many stages, of its pixels at 0."""
     if freeze_depth == 0:
         return (extractor.policy.size_px, extractor.policy.size_px, 3), "uint8"
     stage = extractor.stages[freeze_depth - 1]
@@ -123,25 +158,6 @@ def _make_room(folder: Path, size: int, limit_gb: float) -> None:
     while old and held + size > 2e9 * limit_gb:
         held -= old[0].stat().st_size
         old.pop(0).unlink()
-
-
-def _write_maps(
-    extractor: Extractor,
-    index: Index,
-    rows: list[int],
-    target: Path,
-    freeze_depth: int,
-    watch: Stopwatch,
-) -> None:
-    shape, dtype = _map_shape(extractor, freeze_depth)
-    aside = target.with_suffix(f".{os.getpid()}.writing")
-    maps = np.lib.format.open_memmap(aside, "w+", dtype, (len(rows), *shape))
-    try:
-        _fill(maps, extractor, index, rows, freeze_depth, watch)
-        maps.flush()
-        aside.rename(target)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _fill(

@@ -9,7 +9,7 @@ from transferkit.errors import TrainingError
 from transferkit.strategies.base import Phase
 
 
-def loss_for(phase: Phase, *, multilabel: bool, classes: int) -> Any:
+def loss_for(phase: Phase, *, multilabel: bool, classes: int, shares: bool = False) -> Any:
     """The Keras loss of a phase, on logits.
 
     Label smoothing s moves the target to (1 - s) target + s / C, and where an image may have several
@@ -21,12 +21,15 @@ def loss_for(phase: Phase, *, multilabel: bool, classes: int) -> Any:
         phase: its tuning says how smooth.
         multilabel: targets are `(N, C)` of 0 and 1; else class numbers `(N,)`.
         classes: C.
+        shares: targets are `(N, C)` that sum to 1, as where batches are mixed.
     """
     import keras
 
     share = phase.tuning.label_smoothing if phase.tuning else 0.0
     if multilabel:
         return keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=share)
+    if shares:
+        return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=share)
     if not share:
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

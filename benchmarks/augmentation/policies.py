@@ -1,0 +1,89 @@
+"""Augmentation policies against each other: test top-1 of each strategy on the same images.
+
+    python benchmarks/augmentation/policies.py RESULTS.jsonl --weights-dir DIR --backbone mobilenet_0.25:128 \
+        --set flowers=FOLDER:10,50,100 --set signs=FOLDER:10,50,100 --seed 0 1 2 \
+        --policy none light standard strong auto --strategy linear finetune-top
+    python benchmarks/augmentation/policies.py RESULTS.jsonl --table
+
+Sets, amounts and what is kept apart for the test are as in `benchmarks/decision/study.py`; a line is
+appended for each run, and runs that stand in RESULTS are skipped.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "decision"))
+
+from study import KEY, cases, done, one_run, table
+
+POLICIES = ("none", "light", "standard", "strong", "auto")
+
+
+def measure(asked: argparse.Namespace) -> None:
+    """Run what is not in RESULTS yet."""
+    key = (*KEY, "policy")
+    finished = done(asked.results, key)
+    for case, folder in cases(asked):
+        images = table(folder, case["per_class"], asked.test, case["seed"])
+        for policy in asked.policy:
+            named = case | {"policy": policy}
+            if tuple(named[part] for part in key) in finished:
+                continue
+            recipe = {part: case[part] for part in ("backbone", "image_size", "seed", "strategy")}
+            recipe |= {"weights_dir": asked.weights_dir, "augment": policy}
+            found = one_run(images, recipe, None, False)
+            found["augment"] = found.pop("evidence", {}).get("measured", {}).get("safety")
+            with asked.results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(named | found) + "\n")
+            print(*named.values(), found["kept"], f"{found['test']:.3f}", found["seconds"], flush=True)
+
+
+def show(results: Path) -> None:
+    """Median (range) of test top-1 over seeds, a line for each strategy, set and amount."""
+    cells: dict[tuple[str, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for text in results.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        where = tuple(str(line[part]) for part in ("strategy", "set", "backbone", "per_class"))
+        cells[where][line["policy"]].append(100 * line["test"])
+    policies = [name for name in POLICIES if any(name in found for found in cells.values())]
+    print(f"| strategy | set | backbone | per class | {' | '.join(policies)} |")
+    print("|---" * (4 + len(policies)) + "|")
+    means: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for where, found in sorted(cells.items(), key=lambda item: (*item[0][:3], int(item[0][3]))):
+        shown = [_shown(found[name]) for name in policies]
+        print(f"| {' | '.join((*where, *shown))} |")
+        if all(found[name] for name in policies):
+            for name in policies:
+                means[where[0]][name].append(statistics.mean(found[name]))
+    for strategy, found in means.items():
+        shown = [f"**{statistics.mean(found[name]):.2f}**" for name in policies]
+        print(f"| {strategy} | mean | | | {' | '.join(shown)} |")
+
+
+def _shown(values: list[float]) -> str:
+    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})" if values else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--table", action="store_true", help="only show what is there")
+    parser.add_argument("--weights-dir")
+    parser.add_argument("--backbone", nargs="+", default=["mobilenet_0.25:128"], metavar="NAME:SIZE")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=FOLDER:AMOUNTS")
+    parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--strategy", nargs="+", default=["linear", "finetune-top"])
+    parser.add_argument("--policy", nargs="+", default=list(POLICIES))
+    parser.add_argument("--test", type=int, default=60, help="images of a class, at most")
+    asked = parser.parse_args()
+    if not asked.table:
+        measure(asked)
+    show(asked.results)
+
+
+if __name__ == "__main__":
+    main()

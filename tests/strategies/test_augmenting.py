@@ -1,0 +1,51 @@
+import pytest
+
+from transferkit.strategies.augmenting import CHANGES, Recognised, choose_policy, linear_views
+
+
+@pytest.mark.parametrize(
+    ("plain", "changed", "error", "safe"),
+    [
+        (0.9, 0.9, 0.01, True),
+        (0.9, 0.95, 0.01, True),  # better is no loss
+        (0.9, 0.84, 0.01, False),  # 6.7 % lost, six errors
+        (0.9, 0.84, 0.05, True),  # as much, but it may be chance
+        (0.9, 0.87, 0.001, True),  # no chance, but 3.3 %
+    ],
+)
+def test_a_change_is_unsafe_if_much_is_lost_and_not_by_chance(
+    plain: float, changed: float, error: float, safe: bool
+):
+    assert Recognised(plain, changed, error).safe is safe
+
+
+def test_digits_are_not_mirrored():
+    # scikit-learn's digits, MobileNet 0.25 at 128 px, 20 per class (benchmarks/augmentation/safety.py).
+    safety = {
+        "mirror": Recognised(0.89, 0.75, 0.03),
+        "upside-down": Recognised(0.89, 0.44, 0.04),
+        "rotation": Recognised(0.89, 0.86, 0.03),
+        "colour": Recognised(0.89, 0.88, 0.02),
+    }
+    chosen = choose_policy("different", "little", safety)
+    assert chosen.left_out == ("mirror", "upside-down")
+    assert "without mirroring and turning upside down" in chosen.sentence
+    assert "mirroring is NOT safe (75% recognised, 89% unchanged)" in chosen.sentence
+
+
+def test_everything_safe_leaves_the_policy_whole():
+    chosen = choose_policy("similar", "lots", {name: Recognised(0.8, 0.8, 0.01) for name in CHANGES})
+    assert chosen.left_out == () and "without" not in chosen.sentence
+
+
+@pytest.mark.parametrize(("similarity", "mirrored"), [("similar", True), ("different", False)])
+def test_what_was_not_measured_is_not_taken_for_safe(similarity: str, mirrored: bool):
+    chosen = choose_policy(similarity, "little", {})
+    assert ("mirror" not in chosen.left_out) is mirrored
+    assert {"upside-down", "rotation", "colour"} <= set(chosen.left_out)
+    assert "could not be measured" in chosen.sentence
+
+
+@pytest.mark.parametrize(("images", "views"), [(50, 4), (500, 4), (700, 2), (1000, 1), (1300, 0), (0, 4)])
+def test_views_are_fewer_the_more_images_there_are(images: int, views: int):
+    assert linear_views(images) == views

@@ -1,0 +1,85 @@
+"""How training images are changed, resolved against one data set."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from transferkit.data.augment.policy import NONE, Policy, load_policy, policy_from
+from transferkit.errors import UsageError
+from transferkit.recipe import AUTO, Recipe
+from transferkit.strategies import Phase
+from transferkit.strategies.augmenting import choose_policy, linear_views
+from transferkit.strategies.evidence import Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """What is done to training images.
+
+    Attributes:
+        name: of the policy.
+        steps: as in YAML; none is left out any more.
+        views: of each training image that linear classifiers see.
+        reason: why, in a sentence; "" where nothing was asked for.
+    """
+
+    name: str = NONE
+    steps: tuple[Any, ...] = ()
+    views: int = 0
+    reason: str = ""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy."""
+        return policy_from(self.steps, self.name)
+
+
+def decide_augment(
+    recipe: Recipe, *, similarity: str, amount: str, images: int, evidence: Evidence | None
+) -> Augment:
+    """The policy in force.
+
+    Args:
+        recipe: what is asked.
+        similarity: of the matrix.
+        amount: likewise.
+        images: of train.
+        evidence: what was measured; without it `auto` is not decided yet.
+
+    Raises:
+        UsageError, RecipeError: see `load_policy`.
+    """
+    if recipe.augment == AUTO and evidence is None:
+        return Augment(name=AUTO)
+    if recipe.augment == AUTO:
+        chosen = choose_policy(similarity, amount, evidence.safety if evidence else {})
+        start = load_policy(chosen.policy)
+        policy = start.without(chosen.left_out, chosen.policy) if chosen.left_out else start
+        reason = chosen.sentence
+    else:
+        policy = load_policy(recipe.augment)
+        reason = f"Augmentation stated: {policy.name}: {'; '.join(map(str, policy.steps))}." if policy else ""
+    views = _views(recipe, policy, images)
+    if views:
+        reason += f" Linear classifiers are tried with {views} views of each training image."
+    return Augment(name=policy.name, steps=tuple(policy.as_data()), views=views, reason=reason)
+
+
+def _views(recipe: Recipe, policy: Policy, images: int) -> int:
+    if not policy.own:
+        return 0
+    return linear_views(images) if recipe.views == AUTO else int(recipe.views)
+
+
+def check_labels(augment: Augment, strategy: str, phases: tuple[Phase, ...], stated: bool) -> str:
+    """A sentence where mixing has to be left out, or "".
+
+    Raises:
+        UsageError: a stated strategy cannot take the labels that the policy blends.
+    """
+    mixing = ", ".join(step.name for step in augment.policy.mixing)
+    if not mixing or phases[-1].kind != "linear":
+        return ""
+    told = f"strategy {strategy} fits linear classifiers, which take whole labels, and {mixing} blends labels"
+    if stated:
+        raise UsageError(f"{told}. Use finetune-top, finetune-deep or full, or a policy without it.")
+    return f"Left out of the policy: {mixing}; {told}."

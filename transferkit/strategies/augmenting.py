@@ -1,0 +1,96 @@
+"""Which augmentation policy, how many views: what is safe for the images is measured, not guessed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# What is measured, and how people call it.
+CHANGES = {
+    "mirror": "mirroring",
+    "upside-down": "turning upside down",
+    "rotation": "rotation by 15 degrees",
+    "colour": "changed colours",
+}
+# A change is unsafe where the classifier knows so much less of the changed images, as a share ...
+LOST = 0.05
+# ... and that is no chance: so many standard errors of the difference, one-sided 95 %.
+ERRORS = 1.645
+# Images that are looked at.
+SAFETY_IMAGES = 400
+# Images and views that a linear classifier is fitted on, beyond which views are not worth their time, and
+# views of an image at most.
+VIEWED_IMAGES, MOST_VIEWS = 2500, 4
+# Views at a cut that a fine-tuning phase draws from, at most: more are seldom seen twice in its epochs.
+MOST_MAPS = 8
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """How a classifier that has seen no changed image does on changed ones it has not seen either.
+
+    Attributes:
+        plain: share of images recognised as they are.
+        changed: share recognised after the change.
+        error: standard error of the difference.
+    """
+
+    plain: float
+    changed: float
+    error: float
+
+    @property
+    def safe(self) -> bool:
+        """Whether the change leaves images what they are, as far as can be told."""
+        lost = self.plain - self.changed
+        return not (lost > LOST * self.plain and lost > ERRORS * self.error)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What `auto` decides.
+
+    Attributes:
+        policy: name of the one it starts from.
+        left_out: changes whose steps are left out of it.
+        sentence: why.
+    """
+
+    policy: str
+    left_out: tuple[str, ...]
+    sentence: str
+
+
+# By similarity and amount; docs/augmentation.md has the measurements.
+AUTO_POLICY = {
+    ("similar", "little"): "light",
+    ("similar", "lots"): "standard",
+    ("different", "little"): "standard",
+    ("different", "lots"): "standard",
+}
+
+
+def choose_policy(similarity: str, amount: str, safety: Mapping[str, Recognised]) -> Chosen:
+    """The policy of a cell of the matrix, without what is not safe.
+
+    Args:
+        similarity: `similar` or `different`.
+        amount: `little` or `lots`.
+        safety: of each of `CHANGES`; empty where nothing could be measured: then only what photographs
+            of things bear is safe.
+    """
+    policy = AUTO_POLICY[similarity, amount]
+    if not safety:
+        left_out = ("upside-down", "rotation", "colour", *(("mirror",) if similarity == "different" else ()))
+        return Chosen(policy, left_out, f"Augmentation: {policy}; what is safe could not be measured.")
+    unsafe = tuple(name for name, found in safety.items() if not found.safe)
+    told = "; ".join(
+        f"{CHANGES[name]} {'is NOT safe' if name in unsafe else 'is safe'} ({found.changed:.0%} recognised, "
+        f"{found.plain:.0%} unchanged)"
+        for name, found in safety.items()
+    )
+    without = f", without {' and '.join(CHANGES[name] for name in unsafe)}" if unsafe else ""
+    return Chosen(policy, unsafe, f"Augmentation: {policy}{without}: measured on train, {told}.")
+
+
+def linear_views(images: int) -> int:
+    """Views of each training image that a linear classifier gets; fewer the more images there are."""
+    return max(0, min(MOST_VIEWS, VIEWED_IMAGES // max(images, 1) - 1))

@@ -1,0 +1,104 @@
+"""Where a gradient phase takes its inputs: activations at the cut, views of them, or images."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from transferkit.data.augment.keys import image_numbers
+from transferkit.data.index import Index
+from transferkit.data.loader import Augmentation, ImageSource, Source
+from transferkit.progress import say
+from transferkit.strategies.augmenting import MOST_MAPS
+from transferkit.timing import Stopwatch
+from transferkit.training.bank import Extractor
+from transferkit.training.maps import Limits, MapBank, map_bank, map_shape
+from transferkit.training.views import Viewed, canvas, view_maps, views_within
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """The inputs of a phase, as `Job` has them, and the stages they leave out.
+
+    Attributes:
+        depth: stages in front of the inputs; 0 for images.
+        source, drawn, views, augment: see `Job`.
+    """
+
+    depth: int
+    source: Source
+    drawn: Source | None = None
+    views: int = 0
+    augment: Augmentation | None = None
+
+
+def plain_feed(extractor: Extractor, index: Index, depth: int, limits: Limits, watch: Stopwatch) -> Feed:
+    """Activations at the cut, computed once; images where these fit nowhere."""
+    maps = map_bank(extractor, index, depth, limits, watch)
+    if maps is not None:
+        return Feed(depth=depth, source=maps if depth else _images(extractor, index, maps))
+    say("finetune: images are decoded anew in each epoch")
+    return Feed(depth=0, source=_images(extractor, index, None))
+
+
+def augmented_feed(
+    extractor: Extractor, viewed: Viewed, depth: int, classes: int, limits: Limits, watch: Stopwatch
+) -> Feed:
+    """Views of the activations at the cut while they fit; else images, changed anew in each epoch.
+
+    What mixes batches mixes images, so there are no views with it.
+
+    Args:
+        extractor: its network and decode policy.
+        viewed: the images that train; `count` views at most, as many as fit are taken.
+        depth: stages in front of the cut.
+        classes: C.
+        limits: of what is kept.
+        watch: gets the seconds.
+    """
+    count = 0
+    if depth and not viewed.pipeline.mixers:
+        shape, dtype = map_shape(extractor, depth)
+        each = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        budget = max(limits.disk_gb * 1e9, limits.memory)
+        count = views_within(len(viewed.shas), min(viewed.count, MOST_MAPS), budget, each)
+    if count:
+        plain = map_bank(extractor, viewed.index, depth, limits, watch)
+        if plain is not None:
+            say(f"finetune: each epoch draws among {count} kept views of each image and the image itself")
+            maps = view_maps(extractor, replace(viewed, count=count), plain, depth, limits, watch)
+            return Feed(depth=depth, source=maps, views=count)
+    return _image_feed(extractor, viewed, classes, limits, watch)
+
+
+def _image_feed(extractor: Extractor, viewed: Viewed, classes: int, limits: Limits, watch: Stopwatch) -> Feed:
+    """Images, changed anew in each epoch; decoded once while they fit."""
+    say("finetune: images are changed anew in each epoch, so every one passes the whole network each time")
+    index = viewed.index
+    judged = np.setdiff1d(np.arange(len(index.files)), viewed.rows)
+    larger = canvas(extractor)
+    numbers = image_numbers(list(index.files["sha256"]))
+    return Feed(
+        depth=0,
+        source=_images(extractor, index, _some_maps(extractor, index, judged, limits, watch)),
+        drawn=_images(larger, index, _some_maps(larger, index, viewed.rows, limits, watch)),
+        augment=Augmentation(viewed.pipeline, numbers, classes),
+    )
+
+
+def _some_maps(
+    extractor: Extractor, index: Index, rows: np.ndarray, limits: Limits, watch: Stopwatch
+) -> MapBank | None:
+    """The decoded images of some rows of an index; the others have none."""
+    if not len(rows):
+        return None
+    some = map_bank(extractor, replace(index, files=index.files.iloc[rows]), 0, limits, watch)
+    if some is None:
+        return None
+    places = np.full(len(index.files), -1)
+    places[rows] = some.rows
+    return MapBank(some.maps, places)
+
+
+def _images(extractor: Extractor, index: Index, kept: MapBank | None) -> ImageSource:
+    paths = [index.root / path for path in index.files["path"]]
+    return ImageSource(paths, extractor.policy, kept)
