@@ -84,12 +84,12 @@ def test_a_phase_that_was_not_timed_is_scaled_by_its_work() -> None:
     assert seconds(tuned(2))["finetune"].at_most == pytest.approx(6 + 210 * 0.001 + 12 * (0.21 + 0.02))
 
 
-@pytest.mark.parametrize("change", [{"augmented": True}, {"disk_limit": 5e3, "memory_limit": 5e3}])
+@pytest.mark.parametrize("change", [{"anew": True}, {"disk_limit": 5e3, "memory_limit": 5e3}])
 def test_images_pass_the_frozen_stages_too_where_activations_cannot_be_kept(change: Any) -> None:
     # maps behind one stage: 100 images of 100 values of 4 bytes; pixels: 100 of 300 bytes
     assert (map_bytes(1, STAGES, LOAD), map_bytes(0, STAGES, LOAD)) == (40_000, 30_000)
     load = replace(LOAD, **change)
-    kept = "augmented" in change
+    kept = "anew" in change
     assert inputs_of(tuned(1), STAGES, load) == (0, kept)
     found = seconds(tuned(1), load)
     # forward 600 and back through 300 twice: 1,200 values in 12 ms, the forward pass 6 ms;
@@ -97,6 +97,25 @@ def test_images_pass_the_frozen_stages_too_where_activations_cannot_be_kept(chan
     step, forward = (0.012, 0.006) if kept else (0.013, 0.007)
     assert found["activations"].expected == pytest.approx(0.1 if kept else 0)
     assert found["finetune"].at_most == pytest.approx(6 + 210 * forward + 12 * (70 * step + 20 * forward))
+
+
+def test_views_cost_their_passes() -> None:
+    load = replace(LOAD, views=3, maps=8)
+    plain, found = seconds(tuned(1)), seconds(tuned(1), load)
+    # 1 s to compile, 70 images decoded once at 1 ms, three passes of 6 ms.
+    assert found["views"].expected == pytest.approx(1 + 70 * 0.019)
+    # The fit of all of train counts four times; nothing is known of it apart from the choice here.
+    assert found["linear"].expected == pytest.approx(plain["linear"].expected)
+    # Eight views behind half of the network's work.
+    more = found["activations"].expected - plain["activations"].expected
+    assert more == pytest.approx(70 * (0.001 + 8 * 0.003))
+    assert inputs_of(tuned(1), STAGES, load) == (1, True)
+
+
+def test_views_that_fit_nowhere_leave_images_that_pass_the_whole_network() -> None:
+    # Activations of 70 images take 28,000 bytes a view.
+    tight = replace(LOAD, maps=8, disk_limit=2e4, memory_limit=2e4)
+    assert inputs_of(tuned(1), STAGES, tight) == (0, False)
 
 
 def test_a_range_test_costs_its_steps() -> None:

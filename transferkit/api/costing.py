@@ -14,6 +14,7 @@ from transferkit.data.index import Index
 from transferkit.plan import Plan, late_stages
 from transferkit.progress import hidden, say
 from transferkit.strategies import Phase
+from transferkit.strategies.augmenting import MOST_MAPS
 from transferkit.strategies.cost import Estimate, Span, estimate, inputs_of
 from transferkit.strategies.rates import Load, Pilot
 from transferkit.strategies.time_limit import Fitted, check_linear_fits, fit_into
@@ -83,7 +84,9 @@ def load_of(work: Work) -> Load:
         image_size=work.extractor.policy.size_px,
         disk_limit=min(recipe.bank_limit_gb * 1e9, free / 2),
         memory_limit=limit_bytes(recipe.limit_memory),
-        augmented=bool(work.plan.augment.steps),
+        views=work.plan.augment.views,
+        maps=MOST_MAPS if work.plan.augment.policy.own else 0,
+        anew=bool(work.plan.augment.policy.mixing),
         value_bytes=4 if work.extractor.precision == "float32" else 2,
     )
 

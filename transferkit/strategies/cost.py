@@ -75,6 +75,7 @@ def estimate(phases: Sequence[Phase], pilot: Pilot, *, stages: Sequence[StageCos
         "startup": pilot.startup,
         "index": pilot.index,
         "bank": pilot.first_forward + load.new * (pilot.decode + pilot.forward) if load.new else 0.0,
+        **_views(pilot, load),
         "evidence": pilot.evidence,
         "linear": sum(_linear(phase, pilot, load) for phase in phases),
     }
@@ -89,10 +90,19 @@ def estimate(phases: Sequence[Phase], pilot: Pilot, *, stages: Sequence[StageCos
     return Estimate(seconds=seconds, memory=_memory(phases, pilot, stages, load), disk=disk)
 
 
+def _views(pilot: Pilot, load: Load) -> dict[str, float]:
+    """Seconds of the views in the bank, as if none were kept; nothing where there are none."""
+    if not load.views:
+        return {}
+    return {"views": pilot.first_forward + load.train * (pilot.decode + load.views * pilot.forward)}
+
+
 def _linear(phase: Phase, pilot: Pilot, load: Load) -> float:
     """Seconds of a linear phase; features and classifier are chosen on some images at most."""
     both, last = pilot.linear.get(phase.name, 0.0), pilot.refit.get(phase.name, 0.0)
-    return min(load.train, CHOICE_IMAGES) * (both - last) + load.train * last
+    # With views the best is tried once more, and fitted on all of them.
+    once_more = 1 + load.views
+    return min(load.train, CHOICE_IMAGES) * (both - last) + load.train * last * once_more
 
 
 def expected_epochs(phase: Phase) -> int:
@@ -109,9 +119,18 @@ def inputs_of(phase: Phase, stages: Sequence[StageCost], load: Load) -> tuple[in
     Activations that fit neither on disk nor into memory are not kept: every image passes the whole
     network in each epoch then.
     """
-    cut = 0 if load.augmented else phase.freeze_depth
-    kept = map_bytes(cut, stages, load) <= max(load.disk_limit, load.memory_limit)
+    cut = 0 if load.anew else phase.freeze_depth
+    room = max(load.disk_limit, load.memory_limit)
+    if cut and load.maps and not _maps(phase, stages, load):
+        cut = 0
+    kept = map_bytes(cut, stages, load) <= room
     return (cut, True) if kept else (0, False)
+
+
+def _maps(phase: Phase, stages: Sequence[StageCost], load: Load) -> int:
+    """Views of each training image's activations at the cut that are kept."""
+    each = load.train * stages[phase.freeze_depth - 1].output * 4
+    return int(min(load.maps, phase.epochs, max(load.disk_limit, load.memory_limit) // each))
 
 
 def map_bytes(cut: int, stages: Sequence[StageCost], load: Load) -> int:
@@ -154,7 +173,10 @@ def _activations(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: 
     work = [_work(stage) for stage in stages]
     share = sum(work[:cut]) / sum(work)
     compiling = pilot.first_forward if cut else 0.0
-    return compiling + load.images * (pilot.decode + share * pilot.forward)
+    views = 0.0
+    if cut and load.maps:
+        views = load.train * (pilot.decode + _maps(phase, stages, load) * share * pilot.forward)
+    return compiling + load.images * (pilot.decode + share * pilot.forward) + views
 
 
 def _training(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: Load) -> Span:
@@ -173,7 +195,8 @@ def _training(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: Loa
 
 
 def _on_disk(phase: Phase, stages: Sequence[StageCost], load: Load) -> int:
-    size = map_bytes(0 if load.augmented else phase.freeze_depth, stages, load)
+    cut, _ = inputs_of(phase, stages, load)
+    size = map_bytes(cut, stages, load)
     return size if size <= load.disk_limit else 0
 
 

@@ -68,7 +68,9 @@ class Load:
         batch_size: images in a step.
         image_size: side in pixels.
         disk_limit: bytes that whole activations may take on disk; `memory_limit` in memory.
-        augmented: training images change, so their activations cannot be kept.
+        views: augmented views of each training image in the bank.
+        maps: views of its activations that a fine-tuning phase may draw from; 0 where nothing changes images.
+        anew: training images change in every epoch, so their activations cannot be kept.
         value_bytes: of a value in an activation: 4, or 2 in mixed precision.
     """
 
@@ -81,5 +83,7 @@ class Load:
     image_size: int
     disk_limit: float
     memory_limit: float
-    augmented: bool = False
+    views: int = 0
+    maps: int = 0
+    anew: bool = False
     value_bytes: int = 4
