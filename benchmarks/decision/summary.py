@@ -1,11 +1,13 @@
 """The study's lines as tables: test top-1 of each strategy, the regret of `auto`, and what it costs.
 
-    python benchmarks/decision/summary.py RESULTS.jsonl... [--cold COLD.jsonl...] > SUMMARY.md
+    python benchmarks/decision/summary.py RESULTS.jsonl... [--redecide] [--cold COLD.jsonl...] > SUMMARY.md
 
 The regret of a run is the best strategy's test top-1 on the same images less its own. The best of several
 noisy figures is too high by itself, so each cell's regret against the one strategy that was best there over
 all seeds stands beside it. The cost is the seconds of `auto` by those of the strategy it chose, in runs
-with caches of their own (`study.py --cold`) and without the start of the program.
+with caches of their own (`study.py --cold`) and without the start of the program. With `--redecide` the rules
+of today choose from the evidence that each run of `auto` kept, and its line is that of the strategy they
+choose: on the same images and seed it is the same run.
 """
 
 import argparse
@@ -29,6 +31,27 @@ def read(paths: list[Path]) -> dict[Cell, dict[int, Runs]]:
             line = json.loads(text)
             cell = (line["set"], line["backbone"], line["image_size"], line["per_class"])
             found[cell][line["seed"]][line["strategy"]] = line
+    return found
+
+
+def redecided(seeds: dict[int, Runs]) -> dict[int, Runs]:
+    """The lines of a cell with those of `auto` by the rules of today."""
+    from transferkit.strategies.evidence import Evidence
+    from transferkit.strategies.matrix import place
+
+    found = {}
+    for seed, runs in seeds.items():
+        if not set(ALL) <= set(runs):
+            continue
+        known = runs["auto"]["evidence"]
+        cell = place(
+            similarity=None,
+            amount=None,
+            per_class=known["train_images_per_class_median"],
+            images=known["train_images"],
+            evidence=Evidence(**known["measured"]),
+        )
+        found[seed] = runs | {"auto": runs[cell.strategy] | {"chosen": cell.strategy}}
     return found
 
 
@@ -112,8 +135,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("results", nargs="+", type=Path)
     parser.add_argument("--cold", nargs="+", type=Path, default=[])
+    parser.add_argument("--redecide", action="store_true", help="by the rules of today")
     asked = parser.parse_args()
-    cells = complete(read(asked.results))
+    lines = read(asked.results)
+    if asked.redecide:
+        lines = {cell: redecided(seeds) for cell, seeds in lines.items()}
+    cells = complete(lines)
     if not cells:
         raise SystemExit(f"no set was run with each of {', '.join(ALL)}: nothing to compare")
     columns = ["set", "backbone", "per class", *ALL, "auto chose", "kept", "regret", "to the fixed best"]

@@ -300,6 +300,40 @@ def test_an_augmented_run_is_the_same_again_and_another_with_another_policy(phot
 
 
 @pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("policy", ["none", "light", "standard", "auto"])
+def test_every_policy_runs(photos: Path, tmp_path: Path, policy: str):
+    run = finetune(photos, recipe(strategy="full", epochs=1, augment=policy), out=tmp_path / "run")
+    assert run.metrics["splits"]["val"]["top1"] >= run.metrics["linear_top1"]["val"]
+    told = [reason for reason in run.plan["reasons"] if reason.startswith("Augmentation")]
+    assert len(told) == (policy != "none")
+    assert (run.plan["evidence"]["measured"]["safety"] != {}) is (policy == "auto")
+
+
+@pytest.mark.usefixtures("toy")
+def test_views_are_averaged_and_their_gain_is_told(photos: Path, tmp_path: Path):
+    run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    plain = evaluate(run, photos)
+    assert plain.gain is None and plain.passes == 1
+    found = evaluate(run, photos, views="10crop")
+    assert found.gain is not None and found.plain is not None and found.passes == 10
+    assert found.plain == plain.metrics
+    assert found.gain.value == pytest.approx(found.metrics.top1 - plain.metrics.top1)
+    assert found.gain.low <= found.gain.value <= found.gain.high
+    assert list(found.predictions["path"]) == list(plain.predictions["path"])
+    frame, failed = predict(run, [photos], views="10crop")
+    assert not failed and np.allclose(sorted(frame["p"]), sorted(found.predictions["p"]), atol=1e-5)
+
+
+@pytest.mark.usefixtures("toy")
+def test_views_that_there_are_not_are_told(photos: Path, tmp_path: Path):
+    run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    with pytest.raises(UsageError, match="views '10crops' are not known. Allowed: 10crop, "):
+        evaluate(run, photos, views="10crops")
+    with pytest.raises(UsageError, match="are not known"):
+        predict(run, [photos], views="ten")
+
+
+@pytest.mark.usefixtures("toy")
 def test_blended_labels_are_refused_before_any_work(photos: Path, tmp_path: Path):
     with pytest.raises(UsageError, match="mixup blends labels"):
         finetune(photos, recipe(strategy="linear", augment=["mixup"]), out=tmp_path / "run")

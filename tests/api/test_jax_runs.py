@@ -36,3 +36,32 @@ def test_weights_and_several_labels_run_on_jax(photos: Path, tmp_path: Path, mon
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(arguments, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+POLICIES_RUN = """
+import sys
+import tests.conftest as shared
+from transferkit.backbones import build, catalogue, table
+table.TABLE = (*catalogue.every(), shared.TOY)
+build.build = lambda spec, size=None, classifier=False: shared.toy_network(size or 32)
+from transferkit.api import finetune
+from transferkit.data.augment.policy import policy_names
+from transferkit.recipe import Recipe
+quick = Recipe(backbone="toy", weights="none", batch_size=64, epochs=1)
+policies = [*policy_names(), "auto", ["trivial_augment", {"keras_cv.GridMask": {}}, "mixup"]]
+for number, policy in enumerate(policies):
+    strategy = "full" if number % 2 else "finetune-top"
+    asked = {"augment": policy, "strategy": strategy, "learning_rate": 1e-3}
+    done = finetune(sys.argv[1], quick.updated(asked, "test"), out=f"{sys.argv[2]}{number}")
+    assert done.environment["backend"] == "jax", done.environment
+    assert done.metrics["splits"]["val"]["top1"] >= done.metrics["linear_top1"]["val"]
+"""
+
+
+def test_every_policy_runs_on_jax(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("jax")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    arguments = [sys.executable, "-c", POLICIES_RUN, str(photos), str(tmp_path / "run-")]
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(arguments, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

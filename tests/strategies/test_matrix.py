@@ -60,10 +60,10 @@ def test_unmeasured_is_taken_as_similar_and_said_to_be():
 @pytest.mark.parametrize(
     ("distance", "wrong", "images", "strategy"),
     [
-        (DIFFERENT, 0.20, 100, "finetune-top"),
-        (DIFFERENT, 0.05, 100, "finetune-top"),
+        (DIFFERENT, 0.20, 100, "finetune-deep"),
+        (DIFFERENT, 0.05, 80, "finetune-deep"),
         (DIFFERENT, 0.04, 100, "multistage"),  # little left to learn
-        (DIFFERENT, 0.20, 99, "multistage"),  # too few images to tell
+        (DIFFERENT, 0.20, 79, "multistage"),  # too few images to tell
         (SIMILAR, 0.50, 100, "multistage"),  # photographs of things lose by fine-tuning on few
     ],
 )
@@ -87,8 +87,8 @@ def test_near_the_border_both_are_tried_and_the_reason_says_so():
 
 def test_much_left_to_learn_is_told_with_its_number():
     assert cell(evidence=measured(DIFFERENT)).why.endswith(
-        "but the linear classifier leaves much to learn (20.0% wrong), so finetune-top is tried too and val "
-        "decides."
+        "but the linear classifier leaves much to learn (20.0% wrong), so finetune-deep is tried too and "
+        "val decides."
     )
 
 

@@ -47,11 +47,11 @@ class Cell:
     def strategy(self) -> str:
         """What is done: the matrix, or both ways where it is not sure; val decides between them then.
 
-        Of little data the last stages are thawed: in first looks all but the first were no better at 10 and
-        50 images per class, and took about twice as long (`docs/decision.md`).
+        The other way is what the matrix says for lots of such data. (On little data that are different it
+        was `finetune-top` once; thawing more stages brought half a point in the study, `docs/decision.md`.)
         """
         if self.try_both:
-            return "finetune-top"
+            return MATRIX[self.similarity, "lots"]
         return "multistage" if self.several_stages else self.plain
 
     @property
