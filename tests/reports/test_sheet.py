@@ -85,7 +85,7 @@ def test_a_title_tells_how_many_of_its_files_are_drawn(photos: Path, more: int, 
 
 @pytest.mark.parametrize("line", ["W" * 60, "i" * 60, "deep/" * 20 + "WW.png", "cat.png"])
 def test_a_caption_is_as_long_as_fits_under_its_tile(line: str):
-    font = sheet._font(10)
+    font = sheet.font(10)
     short = sheet._short(line, font)
     kept = short.strip("…")
     assert font.getlength(short) <= TILE_PX

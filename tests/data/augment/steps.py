@@ -1,11 +1,13 @@
 """What the tests of steps share: images, and what a policy makes of them."""
 
+import json
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from transferkit.data.augment.keys import keys_of
-from transferkit.data.augment.pipeline import pipeline
+from transferkit.data.augment.pipeline import Pipeline, pipeline
 from transferkit.data.augment.policy import policy_from
 
 SIZE, COUNT = 48, 64
@@ -24,8 +26,14 @@ def pictures(side: int = SIZE) -> np.ndarray:
 PICTURES = pictures()
 
 
+@cache
+def _made(steps: str, axes: bytes) -> Pipeline:
+    """A pipeline that is traced once for all tests."""
+    return pipeline(policy_from(json.loads(steps)), SIZE, np.frombuffer(axes).reshape(3, 3))
+
+
 def changed(steps: Any, images: np.ndarray = PICTURES, seed: int = 0, **options: Any) -> np.ndarray:
     """What a policy makes of images; a name alone gets probability 1."""
     listed = [{steps: {"probability": 1.0}}] if isinstance(steps, str) else steps
-    made = pipeline(policy_from(listed), SIZE, **options)
+    made = _made(json.dumps(listed), options.pop("axes", np.zeros((3, 3))).tobytes())
     return made.changed(images, keys_of(np.arange(len(images)), seed, 0))
