@@ -72,7 +72,7 @@ def test_each_finding_says_its_numbers_and_what_to_change():
     (found,) = diagnose(worse)
     assert found.sentence == (
         "overfitting: finetune: right on 100.0% of train and 80.0% of val, and the val loss rose from 0.302 "
-        "to 0.400. More images, --set augment=light, fewer stages that train (--set freeze_depth), --set "
+        "to 0.400. More images, --augment auto, fewer stages that train (--set freeze_depth), --set "
         "dropout=0.3 or --set label_smoothing=0.1 work against it."
     )
     (slow,) = diagnose(replace(WELL, train_loss=(1.0,) * 10))

@@ -164,14 +164,14 @@ def _overfitting(curves: Curves) -> Diagnosis | None:
         return Diagnosis(
             "overfitting",
             f"{gap}, further apart than chance would bring them",
-            "More images help most; then augmentation with fine-tuning (--set augment=light)",
+            "More images help most; then augmentation with fine-tuning (--augment auto)",
         )
     lowest, last = min(curves.val_loss), curves.val_loss[-1]
     risen = f", and the val loss rose from {lowest:.3f} to {last:.3f}" if last > RISE * lowest else ""
     return Diagnosis(
         "overfitting",
         gap + risen,
-        "More images, --set augment=light, fewer stages that train (--set freeze_depth), --set dropout=0.3 "
+        "More images, --augment auto, fewer stages that train (--set freeze_depth), --set dropout=0.3 "
         "or --set label_smoothing=0.1 work against it",
     )
 

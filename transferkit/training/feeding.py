@@ -59,8 +59,8 @@ def augmented_feed(
     if depth and not viewed.pipeline.mixers:
         shape, dtype = map_shape(extractor, depth)
         each = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        budget = max(limits.disk_gb * 1e9, limits.memory)
-        count = views_within(len(viewed.shas), min(viewed.count, MOST_MAPS), budget, each)
+        # By what was asked for, not by what is free now: a run that goes on must draw among as many.
+        count = views_within(len(viewed.shas), min(viewed.count, MOST_MAPS), limits.disk_gb * 1e9, each)
     if count:
         plain = map_bank(extractor, viewed.index, depth, limits, watch)
         if plain is not None:

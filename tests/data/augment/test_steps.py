@@ -299,3 +299,27 @@ def test_every_policy_that_ships_keeps_shape_and_range(name: str):
     made = pipeline(load_policy(name), SIZE)
     found = made.changed(LARGER, keys_of(np.arange(COUNT), 0, 0))
     assert found.shape == (COUNT, SIZE, SIZE, 3) and found.min() >= 0 and found.max() <= 255
+
+
+@pytest.mark.parametrize("name", ["color_jitter", "rotation", "cutmix"])
+def test_pixels_are_computed_in_float32_beside_a_network_in_half_precision(name: str):
+    import keras
+    import tensorflow as tf
+
+    step = [{name: {"probability": 1.0}}]
+    expected = pipeline(policy_from(step), SIZE)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        found = pipeline(policy_from(step), SIZE)
+    finally:
+        keras.config.set_dtype_policy(before)
+    if found.mixers:
+        labels = tf.one_hot(tf.range(COUNT), COUNT)
+        both = [
+            made.mixed(tf.constant(PICTURES), labels, tf.constant([1, 2]))[0] for made in (found, expected)
+        ]
+    else:
+        keys = keys_of(np.arange(COUNT), 0, 0)
+        both = [made.changed(PICTURES, keys) for made in (found, expected)]
+    assert np.array_equal(both[0], both[1])

@@ -76,9 +76,16 @@ LAYERS: Mapping[str, Callable[[Values], Any]] = {
 }
 
 
+def in_float32(layer: Any) -> Any:
+    """The layer, in float32 whatever the network computes in: bfloat16 tells 256 values apart no more."""
+    for one in layer._flatten_layers():
+        one.dtype_policy = keras.DTypePolicy("float32")
+    return layer
+
+
 def layer_change(name: str, values: Values) -> Change:
     """A step that is a layer of Keras."""
-    layer = LAYERS[name](values)
+    layer = in_float32(LAYERS[name](values))
 
     def change(image: Any, draws: Draws) -> Any:
         draw_from(layer, draws)
@@ -100,7 +107,7 @@ def named_layer(step: Step) -> Any:
         raise unknown_name("layer", step.name, [f"{step.package}.{n}" for n in names], "See its package.")
     values = {key: _inner(value) for key, value in step.parameters}
     try:
-        return kind(**values)
+        return in_float32(kind(**values))
     except (TypeError, ValueError, NotImplementedError) as error:
         raise UsageError(f"step {step.name}: its layer does not take {values}: {error}") from error
 

@@ -11,7 +11,15 @@ import tensorflow as tf
 
 from transferkit.data.augment.composed import COMPOSED
 from transferkit.data.augment.drawing import Draws
-from transferkit.data.augment.layers import LAYERS, Change, called, layer_change, named_change, named_layer
+from transferkit.data.augment.layers import (
+    LAYERS,
+    Change,
+    called,
+    in_float32,
+    layer_change,
+    named_change,
+    named_layer,
+)
 from transferkit.data.augment.own import BY_VALUES, CROPS, PLAIN, pca_noise
 from transferkit.data.augment.policy import Policy, Step
 from transferkit.errors import UsageError
@@ -148,7 +156,7 @@ def _jitter(values: dict[str, Any]) -> Change:
 
 
 def _mixer(step: Step) -> Any:
-    return named_layer(step) if step.layer else LAYERS[step.name](dict(step.parameters))
+    return named_layer(step) if step.layer else in_float32(LAYERS[step.name](dict(step.parameters)))
 
 
 def _check(step: Step, change: Change, size: int) -> None:
