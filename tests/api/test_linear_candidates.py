@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -116,3 +117,27 @@ def test_where_nothing_can_be_cross_validated_the_phase_sees_what_it_is_for(
     assert tried == () and fitted.features.stages == stages
     (note,) = linear_candidates._untold(phase, fitted)
     assert note.startswith(f"{strategy}: too few images of each class to cross-validate on train; ")
+
+
+def test_views_that_cross_validation_takes_train_the_classifier(work: Any, monkeypatch: pytest.MonkeyPatch):
+    phase, images = last_phase("linear", classifier="discriminant"), len(work.labels)
+    plain, (tried, *_) = fit(work, phase, TRAIN, VAL)
+    # The images themselves as their views: each twice.
+    doubled = work.bank.places
+    places = type(doubled)(doubled.shards, np.tile(doubled.shard, 2), np.tile(doubled.row, 2))
+    work.bank, work.views = replace(work.bank, places=places), 1
+    asked: list[np.ndarray] = []
+    real = linear_candidates.fit_discriminant
+
+    def fitting(features: np.ndarray, labels: np.ndarray, *rest: Any, **more: Any) -> Any:
+        asked.append(features)
+        assert np.array_equal(labels, np.tile(work.labels[TRAIN], len(features) // len(TRAIN)))
+        return real(features, labels, *rest, **more)
+
+    monkeypatch.setattr(linear_candidates, "fit_discriminant", fitting)
+    taken = replace(tried, views=1)
+    linear_candidates.fit_tried(work, taken, TRAIN, VAL)
+    (features,) = asked
+    assert len(features) == 2 * len(TRAIN) and images == 60
+    assert np.array_equal(features[: len(TRAIN)], features[len(TRAIN) :])
+    assert {one.views for one in fit(work, phase, TRAIN, VAL)[1]} == {0, 1}

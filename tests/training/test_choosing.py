@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -143,3 +145,33 @@ def test_a_discriminant_fitted_as_chosen_knows_its_images(bank: PooledBank, labe
     scaling = scaling_of(taken, bank.block_widths(features), features)
     fitted = fit_discriminant(taken, labels, 3, scaling=scaling)
     assert np.mean(fitted.probabilities(taken).argmax(1) == labels) > 0.95
+
+
+def test_views_lie_in_the_fold_of_their_image(labels: np.ndarray):
+    one = replace(sample(labels), images=100).with_views(2)
+    assert one.rows.tolist() == [*range(60), *range(100, 160), *range(200, 260)]
+    assert np.array_equal(one.folds.reshape(3, 60), np.tile(sample(labels).folds, (3, 1)))
+    assert np.array_equal(one.labels.reshape(3, 60), np.tile(labels, (3, 1)))
+    assert np.array_equal(one.own_labels, labels)
+
+
+def test_images_alone_are_judged(labels: np.ndarray):
+    one = replace(sample(labels), images=60).with_views(1)
+    right, wrong = np.eye(3)[labels] * 9, np.eye(3)[(labels + 1) % 3] * 9
+    (features,) = sets(stage1=("means",))
+    for known, score in ((right, 1.0), (wrong, 0.0)):
+        other = wrong if known is right else right
+        logits = np.concatenate([known, other])[None].repeat(len(choosing.INTENSITIES), axis=0)
+        assert choosing._judged(one, features, None, logits).score == score
+
+
+def test_views_are_tried_on_the_best_features_and_taken_if_their_log_loss_is_lower(
+    bank: PooledBank, labels: np.ndarray
+):
+    # The other half of the bank stands in for views: of other classes, so they cannot help.
+    one = Sample(rows=np.arange(30), labels=labels[:30], folds=np.arange(30) // 3 % 5, images=30)
+    tried = choose_classifier(bank, one, sets(stage1=("means",), stage2=("means",)), ("discriminant",), 1)
+    assert [one.views for one in tried].count(1) == 1
+    assert tried[0].nll == min(one.nll for one in tried)
+    with_views = next(one for one in tried if one.views)
+    assert with_views.features == min((one for one in tried if not one.views), key=lambda t: t.nll).features
