@@ -1,6 +1,6 @@
 import pytest
 
-from transferkit.strategies.augmenting import CHANGES, Recognised, choose_policy, linear_views
+from transferkit.strategies.augmenting import CHANGES, Recognised, choose_policy, linear_views, told_apart
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,23 @@ def test_digits_are_not_mirrored():
     assert chosen.left_out == ("mirror", "upside-down")
     assert "without mirroring and turning upside down" in chosen.sentence
     assert "mirroring is NOT safe (75% recognised, 89% unchanged)" in chosen.sentence
+
+
+@pytest.mark.parametrize(
+    ("plain", "images", "classes", "known"),
+    [
+        (0.8, 100, 5, True),
+        (0.8, 39, 5, False),
+        (0.25, 100, 5, False),
+        (0.55, 40, 2, False),
+        (0.9, 40, 2, True),
+    ],
+)
+def test_few_images_and_a_guessing_classifier_say_nothing(
+    plain: float, images: int, classes: int, known: bool
+):
+    safety = {name: Recognised(plain, plain, 0.01) for name in CHANGES}
+    assert (told_apart(safety, images, classes) != {}) is known
 
 
 def test_everything_safe_leaves_the_policy_whole():

@@ -71,17 +71,19 @@ def test_views_are_computed_once_and_more_of_them_only_what_is_new(
 ):
     plain = pooled_bank(extractor, index, Stopwatch())
     first = view_bank(extractor, viewed(index), plain, Stopwatch())
-    asked: list[list[int]] = []
+    asked: list[dict[int, int]] = []
     real = views._outputs
 
-    def outputs(extractor: Extractor, one: Viewed, numbers: list[int], *rest: Any) -> Any:
-        asked.append(numbers)
-        return real(extractor, one, numbers, *rest)
+    def outputs(extractor: Extractor, one: Viewed, missing: dict[int, np.ndarray], *rest: Any) -> Any:
+        asked.append({view: int(which.sum()) for view, which in missing.items()})
+        return real(extractor, one, missing, *rest)
 
     monkeypatch.setattr(views, "_outputs", outputs)
     again = view_bank(extractor, viewed(index), plain, Stopwatch())
     more = view_bank(extractor, viewed(index, 3), plain, Stopwatch())
-    assert asked == [[3]]
+    others = view_bank(extractor, replace(viewed(index), rows=np.array([0, 2, 5])), plain, Stopwatch())
+    assert asked == [{1: 0, 2: 0, 3: 8}, {1: 2, 2: 2}]
+    assert np.array_equal(others.at(["stage1"], np.array([N])), first.at(["stage1"], np.array([N])))
     assert np.array_equal(again.at(["stage1"]), first.at(["stage1"]))
     assert np.array_equal(more.at(["stage1"])[: 3 * N], first.at(["stage1"]))
 
@@ -93,6 +95,17 @@ def test_another_policy_or_decoding_has_views_of_its_own(extractor: Extractor, i
     assert not np.array_equal(standard.at(["stage1"]), light.at(["stage1"]))
     padded = replace(extractor, policy=replace(extractor.policy, resize="stretch"))
     assert view_bank(padded, viewed(index), plain, Stopwatch()).places.shards != standard.places.shards
+
+
+@pytest.mark.parametrize("resize", ["pad", "stretch"])
+def test_padded_images_are_seen_as_large_as_evaluation_sees_them(
+    extractor: Extractor, index: Index, resize: str
+):
+    whole = replace(extractor.policy, resize=resize)
+    assert whole.canvas == whole and whole.seen == 1
+    image = decode(index.root / index.files["path"].iloc[0], whole.canvas)[None]
+    light = pipeline(policy_from([{"random_crop": {"scale": [8 / 7, 8 / 7]}}]), 32, seen=whole.seen)
+    assert np.allclose(light.changed(image, keys_of(np.arange(1), 0, 0)), image, atol=0.6)
 
 
 def test_an_epoch_draws_each_view_about_as_often_and_the_image_too():
@@ -119,6 +132,7 @@ def test_above_a_cut_views_are_drawn_and_at_most_so_many_as_asked(extractor: Ext
         ("standard", 0, ROOMY),
         (["horizontal_flip", "cutmix"], 1, ROOMY),
         ("standard", 1, Limits(0.0, 30_000)),  # a view of 8 images takes 65,536 bytes
+        ("standard", 1, Limits(6.6e-5, 0)),  # room for one view, but not beside the activations
     ],
 )
 def test_elsewhere_images_are_changed_anew(

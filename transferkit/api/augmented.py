@@ -64,7 +64,7 @@ def augment(data: Data, recipe: Recipe) -> Augmented:
     plain = DecodePolicy(size_px=size, resize="crop" if recipe.resize == AUTO else recipe.resize)
     index = open_data(data, recipe.exclude)
     names, originals, larger = _some(index, plain, recipe.seed)
-    made = pipeline(policy.without_mixing(), size, colour_axes(originals))
+    made = pipeline(policy.without_mixing(), size, colour_axes(originals), seen=plain.seen)
     rows = np.arange(len(larger))
     versions = [made.changed(larger, keys_of(rows, recipe.seed, number)) for number in range(VERSIONS)]
     return Augmented(policy, why, names, originals, np.stack(versions, axis=1).round().astype(np.uint8))

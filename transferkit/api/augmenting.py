@@ -9,7 +9,8 @@ from transferkit.api.work import Work
 from transferkit.data.augment.policy import Policy
 from transferkit.data.decode import decode_batch
 from transferkit.progress import say
-from transferkit.strategies.augmenting import SAFETY_IMAGES, Recognised
+from transferkit.strategies.augmenting import SAFETY_IMAGES, Recognised, told_apart
+from transferkit.training.choosing import MOST_VIEWED
 from transferkit.training.evidence import sample_images, subsample
 from transferkit.training.safety import measure_safety
 from transferkit.training.views import Viewed, view_bank
@@ -33,7 +34,10 @@ def measured_safety(work: Work) -> dict[str, Recognised]:
     paths = [work.index.root / path for path in work.index.files["path"].iloc[rows]]
     say("evidence: what changes the images bear")
     images = decode_batch(paths, work.extractor.policy)
-    return measure_safety(work.extractor, images, np.unique(labels[apart], return_inverse=True)[1], folds)
+    numbers = np.unique(labels[apart], return_inverse=True)[1]
+    return told_apart(
+        measure_safety(work.extractor, images, numbers, folds), len(rows), int(numbers.max()) + 1
+    )
 
 
 def with_augmentation(work: Work) -> Work:
@@ -48,14 +52,16 @@ def with_augmentation(work: Work) -> Work:
     axes = None
     if policy.has("pca_noise"):
         axes = colour_axes(sample_images(extractor, work.index, train, work.recipe.seed))
-    work = replace(work, pipeline=pipeline(policy, extractor.policy.size_px, axes))
-    if not (work.plan.augment.views and policy.own):
+    size, seen = extractor.policy.size_px, extractor.policy.seen
+    work = replace(work, pipeline=pipeline(policy, size, axes, seen=seen))
+    work, count = _views(work)
+    if not count:
         return work
-    # What is cross-validated trains on every image once.
-    rows = train if work.folds is None else np.arange(len(work.labels))
-    own = pipeline(policy.without_mixing(), extractor.policy.size_px, axes)
-    viewed = Viewed(index=work.index, rows=rows, pipeline=own, count=work.plan.augment.views)
-    say(f"bank: {viewed.count} views of each of {len(rows)} training images")
+    # What is cross-validated trains on every image of a fold once.
+    rows = train if work.folds is None else np.union1d(train, np.flatnonzero(work.folds >= 0))
+    own = pipeline(policy.without_mixing(), size, axes, seen=seen)
+    viewed = Viewed(index=work.index, rows=rows, pipeline=own, count=count)
+    say(f"bank: {viewed.count} views of each of {len(rows)} images that train")
     return replace(work, bank=view_bank(extractor, viewed, work.bank, work.watch), views=viewed.count)
 
 
@@ -63,3 +69,22 @@ def _usable(work: Work) -> Policy:
     """The plan's policy, without what blends labels where nothing of the plan takes them."""
     policy = work.plan.augment.policy
     return policy if work.plan.finetune else policy.without_mixing()
+
+
+def _views(work: Work) -> tuple[Work, int]:
+    """How many views the linear classifiers are tried with; a note where the plan's are too many.
+
+    Where logistic regression alone is allowed its time grows with the square of the images and views.
+    """
+    count = work.plan.augment.views if work.pipeline.changes else 0
+    if not (work.multilabel or work.recipe.classifier == "logistic") or not count:
+        return work, count
+    rows, classes = len(work.rows["train"]), len(work.class_names)
+    most = int((MOST_VIEWED / classes) ** 0.5) // rows - 1
+    if most >= count:
+        return work, count
+    told = (
+        f"views: {max(0, most)} of {count} for the linear classifiers: logistic regression on more takes long"
+    )
+    say(told)
+    return replace(work, notes=[*work.notes, told]), max(0, most)

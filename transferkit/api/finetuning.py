@@ -12,7 +12,7 @@ from transferkit.api.candidates import kept_reason, run_phases
 from transferkit.api.costing import pilot_bank
 from transferkit.api.crossval import cross_validate
 from transferkit.api.deciding import decide
-from transferkit.api.inputs import Data, check_cache, check_policy, check_source, start
+from transferkit.api.inputs import Data, check_cache, check_layers, check_policy, check_source, start
 from transferkit.api.reporting import make_report, predictions, proofs
 from transferkit.api.settling import open_training_data, settle
 from transferkit.api.unfinished import Asked, begin, keep_asked, known_plan
@@ -93,6 +93,7 @@ def carry_out(writing: runs.Writing, asked: Asked) -> None:
     if recipe.strategy == "batchnorm":
         check_has_batchnorm(extractor.network)
     check_has_branches(extractor.network, recipe.stochastic_depth)
+    check_layers(recipe, extractor)
     limited = known is None and recipe.time_limit is not None
     timed = pilot_bank(extractor, examined.usable, deadline.left()) if limited else None
     work = prepared(examined, spec, recipe, device, extractor, watch, weights=named, plan=known)

@@ -108,6 +108,23 @@ def check_policy(recipe: Recipe) -> None:
         load_policy(recipe.augment)
 
 
+def check_layers(recipe: Recipe, extractor: Extractor) -> None:
+    """Refuse layers of a policy that cannot be its steps, before the bank is computed.
+
+    Raises:
+        UsageError: see `data.augment.pipeline.pipeline`.
+    """
+    from transferkit.data.augment.policy import load_policy
+
+    if recipe.augment == AUTO:
+        return
+    policy = load_policy(recipe.augment)
+    if any(step.layer for step in policy.steps):
+        from transferkit.data.augment.pipeline import pipeline
+
+        pipeline(policy, extractor.policy.size_px)
+
+
 def check_cache() -> None:
     """Refuse a cache that cannot be written, before any work.
 

@@ -11,6 +11,7 @@ from transferkit.data.splits import fold_numbers
 from transferkit.data.units import unit_numbers
 from transferkit.errors import DataError, UsageError
 from transferkit.progress import say
+from transferkit.recipe import AUTO
 from transferkit.strategies import FeatureSet, Phase
 from transferkit.training import model as models
 from transferkit.training.choosing import FOLDS, TriedClassifier, choose_classifier, scaling_of
@@ -78,7 +79,7 @@ def fit(
     check_finite(work.bank.at(choices[0], train))
     # Where nothing can be cross-validated, what the phase is for: as many stages as it may see.
     widest = max(choices, key=lambda features: len(features.stages))
-    only = TriedClassifier(widest, methods[0], None, None, 0.0, math.nan, math.nan)
+    only = TriedClassifier(widest, methods[0], None, None, 0.0, math.nan, math.nan, work.views)
     if len(choices) == 1 and methods == ("logistic",) and not choices[0].selected and not work.views:
         return fit_tried(work, only, train, val), ()
     sample = sample_of(work, train)
@@ -116,8 +117,10 @@ def sample_of(work: Work, train: np.ndarray) -> Sample | None:
 
 
 def _views_in_choice(work: Work, sample: Sample) -> int:
-    """Views that are tried: as many as there are, unless that were more rows than any choice has."""
-    return min(work.views, max(1, VIEWED_ROWS // len(sample.rows) - 1)) if work.views else 0
+    """Views that are tried: as many as were asked for, or as there are rows to spare."""
+    if not work.views or work.recipe.views != AUTO:
+        return work.views
+    return min(work.views, max(1, VIEWED_ROWS // len(sample.rows) - 1))
 
 
 def _has_company(labels: np.ndarray, units: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 from transferkit.api.costing import estimated, fitted_plan, pilot_bank, pilot_phases
 from transferkit.api.deciding import decide
 from transferkit.api.finetuning import planned, prepared
-from transferkit.api.inputs import Data, check_cache, check_policy, check_source, start
+from transferkit.api.inputs import Data, check_cache, check_layers, check_policy, check_source, start
 from transferkit.api.settling import open_training_data
 from transferkit.backbones.catalogue import lookup
 from transferkit.backbones.weights import resolve
@@ -56,6 +56,7 @@ def plan(data: Data, recipe: Recipe) -> Planned:
         first = planned(examined.usable, recipe, spec)
     with watch.part("startup"):
         device, extractor = start(spec, weights, recipe, first.resize)
+    check_layers(recipe, extractor)
     pilot, images = pilot_bank(extractor, examined.usable, limit)
     work = prepared(examined, spec, recipe, device, extractor, watch, weights="")
     began = time.perf_counter()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transferkit.data.decode import DecodePolicy, decode_chunks
-from transferkit.errors import UsageError, nearest_first
+from transferkit.errors import DataError, UsageError, nearest_first
 from transferkit.evaluation import VIEWS
 from transferkit.evaluation.views import averaged, scales_of
 from transferkit.progress import task
@@ -89,7 +89,9 @@ def probabilities_of(
     policy = DecodePolicy(size_px=int(plan["image_size"]), resize=plan.get("resize", recipe.resize))
     found: list[np.ndarray] = []
     failed: dict[str, str] = {}
+    lost: list[set[str]] = []
     for scale in scales_of(views, policy.size_px):
+        before = set(failed)
         larger = policy if scale.side is None else policy.whole_at(scale.side)
         parts = [np.zeros((0, len(run.labels)), np.float32)]
         with task("predict" if len(found) == 0 else f"predict at {scale.side} px", len(files)) as bar:
@@ -100,7 +102,10 @@ def probabilities_of(
                     seen = [forward(model, np.ascontiguousarray(cut), recipe.batch_size) for cut in cuts]
                     parts.append(seen[0] if len(seen) == 1 else averaged(np.stack(seen), run.multilabel))
                 bar.advance(len(chunk.rows) + len(chunk.failed))
+        lost.append(set(failed) - before)
         found.append(np.concatenate(parts))
+    if any(lost[1:]):
+        raise DataError(f"files changed while they were used: {', '.join(sorted(set.union(*lost[1:])))}")
     return found[0] if len(found) == 1 else averaged(np.stack(found), run.multilabel), failed
 
 

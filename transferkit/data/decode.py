@@ -48,9 +48,14 @@ class DecodePolicy:
     def canvas(self) -> "DecodePolicy":
         """The policy of images that crops are cut out of: 256/224 as large, and as much more to see.
 
-        Padded and stretched images are whole already; they are larger only.
+        Padded and stretched images are whole already, so theirs is the policy itself.
         """
-        return self.whole_at(round(self.size_px * CROP_RATIO))
+        return self.whole_at(round(self.size_px * CROP_RATIO)) if self.resize == "crop" else self
+
+    @property
+    def seen(self) -> float:
+        """Share of the side of a canvas that evaluation sees."""
+        return 1 / CROP_RATIO if self.resize == "crop" else 1.0
 
     def whole_at(self, side: int) -> "DecodePolicy":
         """The policy of images with the whole short side (padded or stretched: the whole image) at `side`."""

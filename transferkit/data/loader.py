@@ -80,7 +80,7 @@ def epoch_batches(
     shape = source.take(order[:1]).shape[1:]
     kind = tf.int32 if labels.ndim == 1 else tf.float32
     numbers = augment.numbers[order] if augment else order
-    keys = keys_of(numbers, seed, epoch, times_before(order))
+    keys = keys_of(numbers, seed, epoch, times_before(numbers))
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for start in range(0, len(order), batch_size):

@@ -44,6 +44,23 @@ class Recognised:
         return not (lost > LOST * self.plain and lost > ERRORS * self.error)
 
 
+# Fewer images cannot show a loss of a twentieth.
+LEAST_IMAGES = 40
+
+
+def told_apart(safety: Mapping[str, Recognised], images: int, classes: int) -> dict[str, Recognised]:
+    """What was measured, or nothing where it can say nothing: few images, or a classifier that guesses.
+
+    Args:
+        safety: of each change.
+        images: that were asked about.
+        classes: how many there are.
+    """
+    plain = min(one.plain for one in safety.values())
+    guessing = 1 / classes + 3 * (plain * (1 - plain) / images) ** 0.5
+    return dict(safety) if images >= LEAST_IMAGES and plain > guessing else {}
+
+
 @dataclass(frozen=True)
 class Chosen:
     """What `auto` decides.

@@ -130,7 +130,7 @@ def inputs_of(phase: Phase, stages: Sequence[StageCost], load: Load) -> tuple[in
 def _maps(phase: Phase, stages: Sequence[StageCost], load: Load) -> int:
     """Views of each training image's activations at the cut that are kept."""
     each = load.train * stages[phase.freeze_depth - 1].output * 4
-    return int(min(load.maps, phase.epochs, load.disk_limit // each))
+    return int(min(load.maps, load.disk_limit // each))
 
 
 def map_bytes(cut: int, stages: Sequence[StageCost], load: Load) -> int:

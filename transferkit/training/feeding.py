@@ -66,7 +66,9 @@ def augmented_feed(
         if plain is not None:
             say(f"finetune: each epoch draws among {count} kept views of each image and the image itself")
             maps = view_maps(extractor, replace(viewed, count=count), plain, depth, limits, watch)
-            return Feed(depth=depth, source=maps, views=count)
+            if maps is not None:
+                return Feed(depth=depth, source=maps, views=count)
+            say("finetune: there is no room for the views")
     return _image_feed(extractor, viewed, classes, limits, watch)
 
 

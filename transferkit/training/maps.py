@@ -81,7 +81,7 @@ def map_bank(
             _fill(writing, extractor, index, unique, freeze_depth, watch)
             kept = finished(writing, target)
         finally:
-            _aside(target).unlink(missing_ok=True)
+            aside(target).unlink(missing_ok=True)
     os.utime(target)
     if size <= limits.memory:
         kept = np.array(kept)
@@ -121,18 +121,19 @@ def room(extractor: Extractor, size: int, limits: Limits) -> bool:
 
 def writable(target: Path, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """A new array on disk, beside its place until it is `finished`."""
-    return np.lib.format.open_memmap(_aside(target), "w+", dtype, shape)
+    return np.lib.format.open_memmap(aside(target), "w+", dtype, shape)
 
 
 def finished(array: np.ndarray, target: Path) -> np.ndarray:
     """A `writable` array, put into its place and mapped from there."""
     array.flush()  # type: ignore[attr-defined]  # a memory map
-    _aside(target).rename(target)
+    aside(target).rename(target)
     mapped: np.ndarray = np.load(target, mmap_mode="r")
     return mapped
 
 
-def _aside(target: Path) -> Path:
+def aside(target: Path) -> Path:
+    """Where a file is written before it takes its place."""
     return target.with_suffix(f".{os.getpid()}.writing")
 
 

@@ -1,10 +1,13 @@
 """Views of training images, computed once: augmentation that leaves the bank in use.
 
 Row r + v N of an index of N rows is view v of row r, and view 0 the image itself. A view depends on the
-image, the policy and v alone, so runs with other seeds and splits find it again.
+image, the policy and v alone, so runs with other seeds and splits find its pooled features again. (Whole
+activations are kept by the train images they are of.)
 """
 
 import hashlib
+import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +22,7 @@ from transferkit.errors import DataError
 from transferkit.timing import Stopwatch
 from transferkit.training.bank import (
     SHARD_IMAGES,
+    SHARD_SECONDS,
     Extractor,
     PooledBank,
     by_kind,
@@ -30,6 +34,7 @@ from transferkit.training.maps import (
     Limits,
     MapBank,
     array_file,
+    aside,
     finished,
     kept_array,
     map_shape,
@@ -107,8 +112,10 @@ class ViewMaps:
 
 def view_maps(
     extractor: Extractor, viewed: Viewed, plain: MapBank, depth: int, limits: Limits, watch: Stopwatch
-) -> ViewMaps:
+) -> ViewMaps | None:
     """Views at the cut behind `depth` stages, on disk while they fit there, in memory too while they fit.
+
+    None if they fit nowhere.
 
     Args:
         extractor: its network and decode policy.
@@ -129,20 +136,27 @@ def view_maps(
     key = f"{canvas(extractor).key}-{depth}-{_digest(shas)}-{viewed.pipeline.digest}"
     files = {v: array_file(extractor, f"{key}-view{v}") for v in range(1, viewed.count + 1)}
     found = {v: kept for v, file in files.items() if (kept := kept_array(file)) is not None}
-    missing = [v for v in files if v not in found]
-    on_disk = room(extractor, int(np.prod(whole)) * np.dtype(dtype).itemsize * len(missing), limits)
-    made: dict[int, np.ndarray] = {}
-    for number in missing:
-        made[number] = writable(files[number], whole, dtype) if on_disk else np.empty(whole, dtype)
-    if missing:
-        network = _stem(extractor, depth)
-        for rows, number, outputs in _outputs(extractor, viewed, missing, network, watch):
+    missing = {v: file for v, file in files.items() if v not in found}
+    size = int(np.prod(whole)) * np.dtype(dtype).itemsize
+    on_disk = room(extractor, size * len(missing), limits)
+    if not on_disk and size * len(files) > limits.memory:
+        return None
+    network = _stem(extractor, depth) if missing else None
+    wanted = {v: np.ones(len(shas), bool) for v in missing}
+    try:
+        made = {
+            v: writable(f, whole, dtype) if on_disk else np.empty(whole, dtype) for v, f in missing.items()
+        }
+        for rows, number, outputs in _outputs(extractor, viewed, wanted, network, watch):
             made[number][rows] = outputs
-    for number in missing if on_disk else ():
-        found[number] = finished(made[number], files[number])
-    arrays = found if on_disk else found | made
-    size = sum(array.nbytes for array in arrays.values())
-    held = {v: np.array(array) if size <= limits.memory else array for v, array in arrays.items()}
+        found |= {v: finished(made[v], file) for v, file in missing.items()} if on_disk else made
+    finally:
+        for file in missing.values():
+            aside(file).unlink(missing_ok=True)
+    for file in files.values():
+        if file.exists():
+            os.utime(file)
+    held = {v: np.array(array) if size * len(files) <= limits.memory else array for v, array in found.items()}
     return ViewMaps(plain, tuple(held[v] for v in sorted(held)), places)
 
 
@@ -158,9 +172,12 @@ def view_bank(extractor: Extractor, viewed: Viewed, plain: PooledBank, watch: St
     folder = extractor.cache / "bank" / f"{canvas(extractor).key}-{viewed.pipeline.digest}"
     with watch.part("bank"):
         known = read_shards(folder)
-    numbers = [v for v in range(1, viewed.count + 1) if any(_name(s, v) not in known for s in viewed.shas)]
-    if numbers:
-        known |= _pooled(extractor, viewed, numbers, folder, watch)
+    shas_of_views = viewed.shas
+    missing = {
+        v: np.array([_name(sha, v) not in known for sha in shas_of_views]) for v in range(1, viewed.count + 1)
+    }
+    if any(views.any() for views in missing.values()):
+        known |= _pooled(extractor, viewed, missing, folder, watch)
     own = set(viewed.rows.tolist())
     shas = list(viewed.index.files["sha256"])
     parts = [plain.places]
@@ -170,7 +187,7 @@ def view_bank(extractor: Extractor, viewed: Viewed, plain: PooledBank, watch: St
 
 
 def _pooled(
-    extractor: Extractor, viewed: Viewed, numbers: list[int], folder: Path, watch: Stopwatch
+    extractor: Extractor, viewed: Viewed, missing: Mapping[int, np.ndarray], folder: Path, watch: Stopwatch
 ) -> Mapping[str, tuple[Path, int]]:
     """Where the new pooled views lie, by their names."""
     with watch.part("bank"):
@@ -188,32 +205,38 @@ def _pooled(
         names.clear()
         parts.clear()
 
-    for rows, number, outputs in _outputs(extractor, viewed, numbers, network, watch):
+    since = time.perf_counter()
+    for rows, number, outputs in _outputs(extractor, viewed, missing, network, watch):
         names += [_name(shas[row], number) for row in rows]
         parts.append(outputs)
-        if len(names) >= SHARD_IMAGES:
+        if len(names) >= SHARD_IMAGES or time.perf_counter() - since > SHARD_SECONDS:
             write()
+            since = time.perf_counter()
     write()
     return known
 
 
 def _outputs(
-    extractor: Extractor, viewed: Viewed, numbers: list[int], network: Any, watch: Stopwatch
+    extractor: Extractor, viewed: Viewed, missing: Mapping[int, np.ndarray], network: Any, watch: Stopwatch
 ) -> Iterator[tuple[np.ndarray, int, np.ndarray]]:
     """(places in `viewed.shas`, number of the view, what a network makes of it); files are decoded once."""
     shas = viewed.shas
     column = list(viewed.index.files["sha256"])
     first = {sha: row for row, sha in reversed(list(enumerate(column)))}
-    images = image_numbers(shas)
-    rows = [first[sha] for sha in shas]
-    for chunk in decoded(canvas(extractor), viewed.index, rows, watch, f"views of {len(shas)}"):
+    images, asked = image_numbers(shas), np.flatnonzero(np.any(list(missing.values()), axis=0))
+    rows = [first[shas[place]] for place in asked]
+    for chunk in decoded(canvas(extractor), viewed.index, rows, watch, "views"):
         if chunk.failed:
             raise DataError(f"files changed while they were used: {list(chunk.failed.values())}")
-        for number in numbers:
+        for number, wanted in missing.items():
+            own = wanted[asked[chunk.rows]]
+            if not own.any():
+                continue
+            places = asked[chunk.rows][own]
             with watch.part("bank"):
-                views = viewed.pipeline.changed(chunk.images, keys_of(images[chunk.rows], SEED, number))
+                views = viewed.pipeline.changed(chunk.images[own], keys_of(images[places], SEED, number))
                 outputs = predict(network, views, extractor.batch_size)
-            yield chunk.rows, number, outputs
+            yield places, number, outputs
 
 
 def canvas(extractor: Extractor) -> Extractor:

@@ -117,13 +117,13 @@ STEPS: Mapping[str, StepSpec] = {
     "horizontal_flip": StepSpec("mirrored left to right", {}, ("mirror",), 0.5),
     "vertical_flip": StepSpec("turned upside down by a mirror", {}, ("upside-down",), 0.5),
     "random_crop": StepSpec(
-        "short side drawn from `scale` times the input's, a square of the input's size cut out anywhere",
+        "short side drawn from `scale` times the input's, a square of the input's size cut from its middle",
         {"scale": span((256 / 224, 480 / 224), 1.0, 4.0)},
         crops=True,
         source="He et al. 2016 (arXiv:1512.03385), section 3.4; a scale of 8/7 alone is AlexNet's crop",
     ),
     "random_resized_crop": StepSpec(
-        "a window of `area` times the image's and of a drawn shape, resized to the input",
+        "a window of `area` times the middle square's and of a drawn shape, resized to the input",
         {"area": span((0.25, 1.0), 0.01, 1.0), "ratio": span((3 / 4, 4 / 3), 0.1, 10.0)},
         crops=True,
         source="Szegedy et al. 2015 (arXiv:1409.4842), section 6",

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from transferkit.data.augment.drawing import Draws
 from transferkit.data.augment.layers import Change, Values
+from transferkit.data.decode import CROP_RATIO
 
 
 def horizontal_flip(image: Any, draws: Draws) -> Any:
@@ -59,18 +60,22 @@ def colour_axes(images: np.ndarray) -> np.ndarray:
     return np.asarray(255 * vectors * np.maximum(values, 0))
 
 
-def random_crop(values: Values, size: int) -> Change:
-    """A square of the whole image, whose side is the short side by the drawn scale, resized to `size`."""
+def random_crop(values: Values, size: int, seen: float) -> Change:
+    """A square whose objects are as large as in evaluation at a scale of 8/7, resized to `size`.
+
+    `seen` is the share of the side that evaluation sees: 7/8 where it cuts the middle out; a padded or
+    stretched image is seen whole, so a scale of 8/7 leaves it so.
+    """
     low, high = values["scale"]
 
     def change(image: Any, draws: Draws) -> Any:
-        side = 1 / draws.uniform((), low, high)
+        side = seen * CROP_RATIO / draws.uniform((), low, high)
         return _window(image, draws, side, side, size)
 
     return change
 
 
-def random_resized_crop(values: Values, size: int) -> Change:
+def random_resized_crop(values: Values, size: int, seen: float) -> Change:
     """Area uniform, the logarithm of width by height uniform; where a side would not fit, it is cut."""
     (least, most), (low, high) = values["area"], values["ratio"]
 
@@ -105,7 +110,7 @@ PLAIN: Mapping[str, Change] = {
     "quarter_turns": quarter_turns,
 }
 BY_VALUES: Mapping[str, Callable[[Values], Change]] = {"noise": noise, "solarize": solarize}
-CROPS: Mapping[str, Callable[[Values, int], Change]] = {
+CROPS: Mapping[str, Callable[[Values, int, float], Change]] = {
     "random_crop": random_crop,
     "random_resized_crop": random_resized_crop,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -22,8 +23,11 @@ from transferkit.data.augment.layers import (
 )
 from transferkit.data.augment.own import BY_VALUES, CROPS, PLAIN, pca_noise
 from transferkit.data.augment.policy import Policy, Step
+from transferkit.data.decode import CROP_RATIO
 from transferkit.errors import UsageError
 
+# Part of the key of every view: raise it when a change here, or in a step, changes pixels.
+AUGMENT_VERSION = 1
 # What a step may be off by rounding.
 ROUNDING = 0.01
 # Images that `changed` works on at a time.
@@ -101,28 +105,44 @@ def _middle(image: Any, size: int) -> Any:
     return image[rest // 2 : rest // 2 + size, rest // 2 : rest // 2 + size] if rest else image
 
 
-def pipeline(policy: Policy, size: int, axes: np.ndarray | None = None) -> Pipeline:
+def pipeline(
+    policy: Policy, size: int, axes: np.ndarray | None = None, *, seen: float = 1 / CROP_RATIO
+) -> Pipeline:
     """A policy made ready for images whose networks take `size` pixels.
 
     Args:
         policy: named steps.
         size: side of the result.
         axes: of the colours of train, see `own.colour_axes`; needed for `pca_noise`.
+        seen: share of the side of the images that evaluation sees, see `DecodePolicy.seen`.
 
     Raises:
         UsageError: a layer that there is not, or that would leave the range or the shape of images.
     """
-    changes = [(step.name, step.probability, _change(step, size, axes)) for step in policy.own]
+    changes = [(step.name, step.probability, _change(step, size, axes, seen)) for step in policy.own]
     drawn_from = b"" if axes is None or not policy.has("pca_noise") else np.round(axes, 6).tobytes()
-    digest = hashlib.sha256(policy.digest.encode() + drawn_from).hexdigest()[:16]
+    made_by = f"{AUGMENT_VERSION} {_versions(policy)} {seen:.6f} {policy.digest}".encode()
+    digest = hashlib.sha256(made_by + drawn_from).hexdigest()[:16]
     made = Pipeline(changes, [_mixer(step) for step in policy.mixing], size, digest)
     for step, change in zip(policy.own, changes, strict=True):
         if step.layer:
             _check(step, change[2], size)
+    if any(step.layer for step in policy.mixing):
+        _check_mixing(policy, made)
     return made
 
 
-def _change(step: Step, size: int, axes: np.ndarray | None) -> Change:
+def _versions(policy: Policy) -> str:
+    """Of the packages whose layers take part."""
+    found = [f"keras {keras.__version__}"]
+    if any(step.package == "keras_cv" for step in policy.steps):
+        import keras_cv
+
+        found.append(f"keras-cv {keras_cv.__version__}")
+    return ", ".join(found)
+
+
+def _change(step: Step, size: int, axes: np.ndarray | None, seen: float) -> Change:
     name, values = step.name, dict(step.parameters)
     if step.layer:
         return named_change(step)
@@ -133,7 +153,7 @@ def _change(step: Step, size: int, axes: np.ndarray | None) -> Change:
     if name in PLAIN:
         return PLAIN[name]
     if name in CROPS:
-        return CROPS[name](values, size)
+        return CROPS[name](values, size, seen)
     for table in (BY_VALUES, COMPOSED):
         if name in table:
             return table[name](values)
@@ -157,6 +177,23 @@ def _jitter(values: dict[str, Any]) -> Change:
 
 def _mixer(step: Step) -> Any:
     return named_layer(step) if step.layer else in_float32(LAYERS[step.name](dict(step.parameters)))
+
+
+def _check_mixing(policy: Policy, made: Pipeline) -> None:
+    """Refuse layers that cannot mix a batch.
+
+    Raises:
+        UsageError: they fail, or labels are shares no more.
+    """
+    names = ", ".join(step.name for step in policy.mixing)
+    images = tf.random.stateless_uniform((4, made.size, made.size, 3), [1, 2], 0.0, 255.0)
+    try:
+        found, shares = tf.function(made.mixed)(images, tf.one_hot(tf.range(4), 4), tf.constant([1, 2]))
+    except Exception as error:  # whatever a layer raises that is not made for this
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise UsageError(f"step {names}: its layer fails on a batch: {told[0]}") from error
+    if found.shape[1:] != images.shape[1:] or not np.allclose(shares.numpy().sum(axis=1), 1, atol=0.01):
+        raise UsageError(f"step {names}: it must keep the shape of images, and labels that sum to 1.")
 
 
 def _check(step: Step, change: Change, size: int) -> None:

@@ -148,10 +148,13 @@ def _step(given: Any) -> Step:
     chance = values.pop(PROBABILITY, spec.probability if spec else 1.0)
     if isinstance(chance, bool) or not isinstance(chance, (int, float)) or not 0 <= chance <= 1:
         raise UsageError(f"{name}: {PROBABILITY}: {chance!r} is not allowed; a number from 0 to 1 is needed.")
-    if spec is None:
-        return Step(name, tuple(sorted(values.items())), float(chance))
-    if spec.mixes and chance not in (0, 1):
+    step = Step(name, tuple(sorted(values.items())), float(chance))
+    if step.spec.mixes and chance != 1:
         raise UsageError(f"{name}: {PROBABILITY}: a batch is mixed whole; only 1 is allowed.")
+    if step.spec.crops and chance != 1:
+        raise UsageError(f"{name}: {PROBABILITY}: every image is cut to the input's size; only 1 is allowed.")
+    if spec is None:
+        return step
     for key in values:
         if key not in spec.parameters:
             known = (*spec.parameters, PROBABILITY)
