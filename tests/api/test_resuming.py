@@ -93,6 +93,15 @@ def test_killed_anywhere_and_gone_on_with_it_is_the_same_run(
     assert not (tmp_path / "run.unfinished").exists()
 
 
+@pytest.mark.parametrize("policy", ["standard", ["trivial_augment", "mixup"]])
+def test_a_run_that_changes_images_goes_on_to_the_same_too(photos: Path, tmp_path: Path, policy: Any):
+    asked = ASKED.updated({"augment": policy}, "test")
+    whole = finetune(photos, asked, out=tmp_path / "whole")
+    with dying(phases, "fit_epoch", 2):
+        finetune(photos, asked, out=tmp_path / "run")
+    assert result(resume(tmp_path / "run")) == result(whole)
+
+
 def test_killed_again_and_again(photos: Path, tmp_path: Path, expected: Any):
     with dying(phases, "measure", 2):
         finetune(photos, ASKED, out=tmp_path / "run")
