@@ -29,7 +29,7 @@ def test_digits_are_not_mirrored():
     }
     chosen = choose_policy("different", "little", safety)
     assert chosen.left_out == ("mirror", "upside-down")
-    assert "without mirroring and turning upside down" in chosen.sentence
+    assert "without any mirroring or turning upside down" in chosen.sentence
     assert "mirroring is NOT safe (75% recognised, 89% unchanged)" in chosen.sentence
 
 

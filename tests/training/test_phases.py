@@ -145,3 +145,13 @@ def test_guessing_costs_log_2_where_an_image_may_have_several_of_four_classes(
     losses(monkeypatch, [0.01, 0.8, *[0.1] * 8])
     rows = run_phase(replace(job, labels=labels, classes=4), PHASE).history
     assert ("exploded" in rows[0]["phase"]) == several
+
+
+@pytest.mark.parametrize(("views", "attempts"), [(0, 4), (1, 1)])
+def test_a_high_loss_on_changed_images_is_no_explosion(
+    monkeypatch: pytest.MonkeyPatch, views: int, attempts: int
+):
+    # The start's loss is that of images as they are: changed ones are harder, whatever the rate.
+    fitted = losses(monkeypatch, val=[0.1] * 12, train=[5.0] * 12)
+    run_phase(replace(make_job()[0], views=views), replace(PHASE, epochs=1))
+    assert len(fitted) == attempts

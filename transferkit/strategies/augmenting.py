@@ -105,8 +105,9 @@ def choose_policy(similarity: str, amount: str, safety: Mapping[str, Recognised]
         f"{found.plain:.0%} unchanged)"
         for name, found in safety.items()
     )
-    without = f", without {' and '.join(CHANGES[name] for name in unsafe)}" if unsafe else ""
-    return Chosen(policy, unsafe, f"Augmentation: {policy}{without}: measured on train, {told}.")
+    without = f", without any {' or '.join(CHANGES[name] for name in unsafe)}" if unsafe else ""
+    rule = f"not safe is over {LOST:.0%} fewer, and more than chance"
+    return Chosen(policy, unsafe, f"Augmentation: {policy}{without}: measured on train ({rule}), {told}.")
 
 
 def linear_views(images: int) -> int:

@@ -240,7 +240,8 @@ def _judge(loop: Loop, logs: dict[str, float], bar: Any) -> str:
             f"epoch {number} loss {logs['loss']:.3f} val loss {val_loss:.3f} val {measured} {reached:.3f}"
         )
         chance, tuning = math.log(2 if job.multilabel else job.classes), loop.phase.tuning
-        plain = not (tuning and (tuning.label_smoothing or tuning.l2_sp))
+        harder = bool(job.views or job.augment or (tuning and (tuning.dropout or tuning.stochastic_depth)))
+        plain = not (harder or (tuning and (tuning.label_smoothing or tuning.l2_sp)))
         if exploded := explosion(row, progress.start[1], chance, plain=plain):
             return exploded
         progress.best_epoch = loop.best()

@@ -109,8 +109,8 @@ def explosion(row: Mapping[str, Any], first_loss: float, chance: float, *, plain
         row: of the history: `epoch`, `loss` and `val_loss`.
         first_loss: of val before the first epoch.
         chance: the loss of guessing.
-        plain: whether the train loss is that of val; one with label smoothing or a penalty is not, so it
-            only has to be finite.
+        plain: whether the train loss is that of val; one with label smoothing or a penalty, on changed images
+            or with parts of the network dropped is not, so it only has to be finite.
     """
     limit = max(EXPLOSION * first_loss, chance)
     for name in ("loss", "val_loss"):

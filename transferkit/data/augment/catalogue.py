@@ -117,7 +117,7 @@ STEPS: Mapping[str, StepSpec] = {
     "horizontal_flip": StepSpec("mirrored left to right", {}, ("mirror",), 0.5),
     "vertical_flip": StepSpec("turned upside down by a mirror", {}, ("upside-down",), 0.5),
     "random_crop": StepSpec(
-        "short side drawn from `scale` times the input's, a square of the input's size cut from its middle",
+        "short side drawn from `scale` times the input's, a square of the input's size cut out anywhere",
         {"scale": span((256 / 224, 480 / 224), 1.0, 4.0)},
         crops=True,
         source="He et al. 2016 (arXiv:1512.03385), section 3.4; a scale of 8/7 alone is AlexNet's crop",

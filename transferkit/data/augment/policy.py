@@ -118,6 +118,8 @@ def policy_from(steps: Any, name: str = "own") -> Policy:
     Raises:
         RecipeError: all faults at once, one a line; nearest names first.
     """
+    if isinstance(steps, Mapping) and set(steps) == {"augment"}:
+        steps = steps["augment"]  # as it stands in a recipe
     if not isinstance(steps, (list, tuple)):
         raise RecipeError(f"policy {name}: a list of steps is needed, not {type(steps).__name__}.")
     found, faults = [], []
