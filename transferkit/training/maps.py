@@ -4,8 +4,10 @@ import hashlib
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +66,7 @@ def map_bank(
     size = len(unique) * int(np.prod(shape)) * np.dtype(dtype).itemsize
     place = {shas[row]: i for i, row in enumerate(unique)}
     rows = np.array([place[sha] for sha in shas])
-    digest = hashlib.sha256("".join(shas[row] for row in unique).encode()).hexdigest()[:16]
+    digest = digest_of([shas[row] for row in unique])
     target = array_file(extractor, f"{extractor.key}-{freeze_depth}-{digest}")
     # What is there is taken, however full the disk is by now: a run that goes on must not train otherwise.
     kept = kept_array(target)
@@ -88,6 +90,18 @@ def map_bank(
     else:
         say(f"bank: {size / 1e9:.1f} GB of activations are read from disk, not kept in memory")
     return MapBank(kept, rows)
+
+
+def digest_of(shas: Sequence[str]) -> str:
+    """What tells one set of files from another in the name of an array."""
+    return hashlib.sha256("".join(shas).encode()).hexdigest()[:16]
+
+
+def stem(extractor: Extractor, depth: int) -> Any:
+    """The stages in front of a cut: images to the activations behind `depth` stages, at least 1."""
+    import keras
+
+    return keras.Model(extractor.network.input, output_of(extractor.network, extractor.stages[depth - 1].cut))
 
 
 def array_file(extractor: Extractor, name: str) -> Path:
@@ -170,15 +184,10 @@ def _fill(
     watch: Stopwatch,
 ) -> None:
     """Compute the activations of some rows of the index into `maps`."""
-    import keras
-
-    stem = None
-    if freeze_depth:
-        cut = output_of(extractor.network, extractor.stages[freeze_depth - 1].cut)
-        stem = keras.Model(extractor.network.input, cut)
+    network = stem(extractor, freeze_depth) if freeze_depth else None
     for chunk in decoded(extractor, index, rows, watch, "activations"):
         if chunk.failed:
             raise DataError(f"files changed while they were used: {list(chunk.failed.values())}")
         with watch.part("bank"):
             images = chunk.images
-            maps[chunk.rows] = predict(stem, images, extractor.batch_size) if stem else images
+            maps[chunk.rows] = predict(network, images, extractor.batch_size) if network else images

@@ -5,7 +5,6 @@ image, the policy and v alone, so runs with other seeds and splits find its pool
 activations are kept by the train images they are of.)
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.graph import output_of
 from transferkit.data.augment.keys import image_numbers, keys_of
 from transferkit.data.index import Index
 from transferkit.errors import DataError
@@ -35,10 +33,12 @@ from transferkit.training.maps import (
     MapBank,
     array_file,
     aside,
+    digest_of,
     finished,
     kept_array,
     map_shape,
     room,
+    stem,
     writable,
 )
 from transferkit.training.shards import Places, places_of, read_shards, write_shard
@@ -133,7 +133,7 @@ def view_maps(
     )
     shape, dtype = map_shape(extractor, depth)
     whole = (len(shas), *shape)
-    key = f"{canvas(extractor).key}-{depth}-{_digest(shas)}-{viewed.pipeline.digest}"
+    key = f"{canvas(extractor).key}-{depth}-{digest_of(shas)}-{viewed.pipeline.digest}"
     files = {v: array_file(extractor, f"{key}-view{v}") for v in range(1, viewed.count + 1)}
     found = {v: kept for v, file in files.items() if (kept := kept_array(file)) is not None}
     missing = {v: file for v, file in files.items() if v not in found}
@@ -141,7 +141,7 @@ def view_maps(
     on_disk = room(extractor, size * len(missing), limits)
     if not on_disk and size * len(files) > limits.memory:
         return None
-    network = _stem(extractor, depth) if missing else None
+    network = stem(extractor, depth) if missing else None
     wanted = {v: np.ones(len(shas), bool) for v in missing}
     try:
         made = {
@@ -172,9 +172,9 @@ def view_bank(extractor: Extractor, viewed: Viewed, plain: PooledBank, watch: St
     folder = extractor.cache / "bank" / f"{canvas(extractor).key}-{viewed.pipeline.digest}"
     with watch.part("bank"):
         known = read_shards(folder)
-    shas_of_views = viewed.shas
+    own_shas = viewed.shas
     missing = {
-        v: np.array([_name(sha, v) not in known for sha in shas_of_views]) for v in range(1, viewed.count + 1)
+        v: np.array([_name(sha, v) not in known for sha in own_shas]) for v in range(1, viewed.count + 1)
     }
     if any(views.any() for views in missing.values()):
         known |= _pooled(extractor, viewed, missing, folder, watch)
@@ -244,18 +244,8 @@ def canvas(extractor: Extractor) -> Extractor:
     return replace(extractor, policy=extractor.policy.canvas)
 
 
-def _stem(extractor: Extractor, depth: int) -> Any:
-    import keras
-
-    return keras.Model(extractor.network.input, output_of(extractor.network, extractor.stages[depth - 1].cut))
-
-
 def _name(sha: str, number: int) -> str:
     return f"{sha}.{number}"
-
-
-def _digest(shas: list[str]) -> str:
-    return hashlib.sha256("".join(shas).encode()).hexdigest()[:16]
 
 
 def _joined(parts: list[Places]) -> Places:

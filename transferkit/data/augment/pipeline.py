@@ -39,13 +39,13 @@ class Pipeline:
     """A policy made ready.
 
     Attributes:
-        changes: of one image, each with its probability and name.
+        changes: of one image, each with its probability.
         mixers: of batches: layers.
         size: side S of what comes out.
         digest: of all that the pixels of one image's views depend on.
     """
 
-    changes: Sequence[tuple[str, float, Change]]
+    changes: Sequence[tuple[float, Change]]
     mixers: Sequence[Any]
     size: int
     digest: str = ""
@@ -59,7 +59,7 @@ class Pipeline:
         """
         draws = Draws(key)
         found = tf.cast(image, tf.float32)
-        for _, chance, change in self.changes:
+        for chance, change in self.changes:
             found = _perhaps(found, change, chance, draws)
         return tf.clip_by_value(_middle(found, self.size), 0.0, 255.0)
 
@@ -119,14 +119,14 @@ def pipeline(
     Raises:
         UsageError: a layer that there is not, or that would leave the range or the shape of images.
     """
-    changes = [(step.name, step.probability, _change(step, size, axes, seen)) for step in policy.own]
+    changes = [(step.probability, _change(step, size, axes, seen)) for step in policy.own]
     drawn_from = b"" if axes is None or not policy.has("pca_noise") else np.round(axes, 6).tobytes()
     made_by = f"{AUGMENT_VERSION} {_versions(policy)} {seen:.6f} {policy.digest}".encode()
     digest = hashlib.sha256(made_by + drawn_from).hexdigest()[:16]
     made = Pipeline(changes, [_mixer(step) for step in policy.mixing], size, digest)
-    for step, change in zip(policy.own, changes, strict=True):
+    for step, (_, change) in zip(policy.own, changes, strict=True):
         if step.layer:
-            _check(step, change[2], size)
+            _check(step, change, size)
     if any(step.layer for step in policy.mixing):
         _check_mixing(policy, made)
     return made
@@ -206,9 +206,7 @@ def _check(step: Step, change: Change, size: int) -> None:
     across = np.tile(grid, (size, 1))
     ramp = np.stack([across, across.T, np.full((size, size), 99.0)], axis=-1)
     tried = np.stack([ramp, np.zeros_like(ramp), np.full_like(ramp, 255.0)]).astype(np.float32)
-
     run = tf.function(lambda image, key: change(image, Draws(key)))
-
     for number, image in enumerate(tried):
         try:
             found = run(tf.constant(image), tf.constant([number, 1], tf.int32)).numpy()

@@ -84,11 +84,6 @@ class Policy:
         return tuple(step for step in self.steps if step.spec.mixes)
 
     @property
-    def crops(self) -> bool:
-        """Whether more of each image is needed than the input's size."""
-        return any(step.spec.crops for step in self.steps)
-
-    @property
     def digest(self) -> str:
         """Of all that changes pixels of one image."""
         parts = [step.as_data() for step in self.own]
