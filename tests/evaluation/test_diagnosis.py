@@ -31,7 +31,7 @@ def findings(curves: Curves) -> list[str]:
     ("changes", "expected"),
     [
         ({}, ["sound"]),
-        ({"exploded": True}, ["rate too high"]),
+        ({"exploded": (1e-2,)}, ["rate too high"]),
         # The first steps broke the start, and nothing came below it.
         ({"start_loss": 0.29}, ["rate too high"]),
         ({"start_loss": 0.29, "val_loss": (0.4,) * 10}, ["sound"]),  # not by half
@@ -50,7 +50,7 @@ def findings(curves: Curves) -> list[str]:
         ({"val_loss": (*FALLS[:8], 0.29, 0.28)}, ["not finished"]),
         ({"val_loss": (*FALLS[:8], 0.29, 0.28), "epochs": 40}, ["sound"]),  # stopped early: it had its chance
         (
-            {"exploded": True, "train_top1": (1.0,) * 10, "val_top1": (0.8,) * 10},
+            {"exploded": (1e-2,), "train_top1": (1.0,) * 10, "val_top1": (0.8,) * 10},
             ["rate too high", "overfitting"],
         ),
     ],
@@ -77,13 +77,26 @@ def test_each_finding_says_its_numbers_and_what_to_change():
     )
     (slow,) = diagnose(replace(WELL, train_loss=(1.0,) * 10))
     assert "from 1.000 to 1.000" in slow.evidence and "--set learning_rate=0.003" in slow.advice
-    (fast,) = diagnose(replace(WELL, exploded=True))
+    (fast,) = diagnose(replace(WELL, start_loss=0.2, val_loss=(0.4,) * 10))
     assert "--set learning_rate=0.0003" in fast.advice
     (more,) = diagnose(replace(WELL, val_loss=(*FALLS[:8], 0.29, 0.28)))
     assert more.advice == "Give it longer: --set epochs=20"
     (well,) = diagnose(WELL)
     assert well.sentence == (
         "sound: finetune: right on 95.0% of train and 93.0% of val; nothing asks for a change."
+    )
+
+
+def test_a_rate_that_was_tried_is_not_advised_again():
+    (cut,) = diagnose(replace(WELL, exploded=(9e-3, 3e-3)))
+    assert cut.sentence == (
+        "rate too high: finetune: the loss exploded at the rate 0.009, 0.003 and was trained at 0.001 then. "
+        "To begin there: --set learning_rate=0.001, or --set learning_rate=find."
+    )
+    (gone, _) = diagnose(replace(LINEAR, exploded=(1e-2, 3e-3)))
+    assert gone.sentence == (
+        "rate too high: fine-tuning: the loss exploded at every rate that was tried (0.01, 0.003), so it was "
+        "given up. Take a third of the lowest: --set learning_rate=0.001, or --set learning_rate=find."
     )
 
 
@@ -97,6 +110,7 @@ def row(phase: str, epoch: int, loss: float, top1: float | None = 0.9, rate: flo
 def test_the_curves_are_those_of_fine_tuning_without_the_attempts_that_exploded():
     history = [
         row("linear", 0, 0.5), row("multistage", 0, 0.4),
+        row("finetune (exploded)", 1, 0.5, rate=0.2), row("finetune (exploded)", 2, 0.5, rate=0.3),
         row("finetune (exploded)", 1, float("nan"), rate=0.1), row("finetune", 1, 0.3, rate=0.02),
         row("finetune", 2, 0.2, rate=0.03),
     ]  # fmt: skip
@@ -106,15 +120,22 @@ def test_the_curves_are_those_of_fine_tuning_without_the_attempts_that_exploded(
         "finetune",
         (0.3, 0.2),
         0.5,
-        True,
+        (0.3, 0.1),
     )
-    assert (found.rate, found.epochs, found.val_images) == (0.1, 5, 9)
+    assert (found.rate, found.epochs, found.val_images) == (0.03, 5, 9)
 
 
 def test_without_fine_tuning_the_last_classifier_is_read():
     found = curves_of([row("linear", 0, 0.5), row("multistage", 0, 0.4)], val_images=9)
     assert found is not None and (found.phase, found.train_loss) == ("multistage", (0.4,))
-    assert found.start_loss is None and not found.exploded
+    assert found.start_loss is None and found.exploded == ()
+
+
+def test_fine_tuning_that_was_given_up_leaves_the_curves_of_the_classifier_and_its_rates():
+    history = [row("linear", 0, 0.5), row("finetune (exploded)", 1, 9.0, rate=0.1)]
+    found = curves_of(history, val_images=9, epochs=5)
+    assert found is not None and found.phase == "linear"
+    assert found.start_loss is None and found.exploded == (0.1,)
 
 
 def test_images_of_several_classes_have_no_top1_to_read():

@@ -42,7 +42,8 @@ class Curves:
         val_images: of val.
         epochs: that were allowed.
         rate: the highest learning rate; 0 for what was fitted.
-        exploded: whether attempts at a higher rate were given up.
+        exploded: rates of the attempts at fine-tuning that were given up, the highest first; where the curves
+            are those of a classifier that was fitted, the last attempt was among them.
     """
 
     phase: str
@@ -54,7 +55,7 @@ class Curves:
     start_loss: float | None = None
     epochs: int = 0
     rate: float = 0.0
-    exploded: bool = False
+    exploded: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,7 @@ def curves_of(history: Sequence[Mapping[str, Any]], *, val_images: int, epochs: 
     fitted = [row for row in history if row["epoch"] == 0]
     if not fitted or any(row.get("top1") is None for row in history):
         return None
-    exploded = [row for row in history if str(row["phase"]).endswith(EXPLODED)]
-    trained = [row for row in history if row["epoch"] > 0 and row not in exploded]
+    trained = [row for row in history if row["epoch"] > 0 and not _gone(row)]
     rows = trained or fitted[-1:]
     return Curves(
         phase=str(rows[0]["phase"]),
@@ -119,15 +119,28 @@ def curves_of(history: Sequence[Mapping[str, Any]], *, val_images: int, epochs: 
         val_images=val_images,
         start_loss=min(row["val_loss"] for row in fitted) if trained else None,
         epochs=epochs,
-        rate=max(row["learning_rate"] for row in (*rows, *exploded)),
-        exploded=bool(exploded),
+        rate=max(row["learning_rate"] for row in rows),
+        exploded=_exploded(history),
     )
 
 
+def _gone(row: Mapping[str, Any]) -> bool:
+    return str(row["phase"]).endswith(EXPLODED)
+
+
+def _exploded(history: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
+    """The highest rate of each attempt that was given up, in order; one begins with its first epoch."""
+    rates: list[float] = []
+    for row in filter(_gone, history):
+        if row["epoch"] == 1:
+            rates.append(0.0)
+        rates[-1] = max(rates[-1], row["learning_rate"])
+    return tuple(rates)
+
+
 def _too_high(curves: Curves) -> Diagnosis | None:
-    lower = f"Take a third of it: --set learning_rate={_short(curves.rate / 3)}, or --set learning_rate=find"
     if curves.exploded:
-        return Diagnosis("rate too high", f"{curves.phase}: the loss exploded before the rate was cut", lower)
+        return _exploding(curves)
     if curves.start_loss is None or min(curves.val_loss) <= curves.start_loss:
         return None
     if curves.val_loss[0] <= BROKEN * curves.start_loss:
@@ -136,7 +149,24 @@ def _too_high(curves: Curves) -> Diagnosis | None:
         "rate too high",
         f"{curves.phase}: the first epoch took the val loss from {curves.start_loss:.3f} to "
         f"{curves.val_loss[0]:.3f}, and no later one came below the start",
-        lower,
+        f"Take a third of it: --set learning_rate={_short(curves.rate / 3)}, or --set learning_rate=find",
+    )
+
+
+def _exploding(curves: Curves) -> Diagnosis:
+    """Attempts were given up: all of them, or those before the one whose curves these are."""
+    tried = ", ".join(f"{rate:.2g}" for rate in curves.exploded)
+    if curves.start_loss is None:
+        return Diagnosis(
+            "rate too high",
+            f"fine-tuning: the loss exploded at every rate that was tried ({tried}), so it was given up",
+            f"Take a third of the lowest: --set learning_rate={_short(curves.exploded[-1] / 3)}, or --set "
+            "learning_rate=find",
+        )
+    return Diagnosis(
+        "rate too high",
+        f"{curves.phase}: the loss exploded at the rate {tried} and was trained at {curves.rate:.2g} then",
+        f"To begin there: --set learning_rate={curves.rate:.2g}, or --set learning_rate=find",
     )
 
 
