@@ -144,6 +144,18 @@ def test_activations_over_a_limit_are_on_disk_or_in_memory_alone() -> None:
     assert (in_memory.disk, in_memory.memory["activations kept"]) == (0, 40_000)
 
 
+def test_views_are_held_and_written_too() -> None:
+    load = replace(LOAD, views=3, maps=8)
+    found = estimate((LINEAR, tuned(1)), PILOT, stages=STAGES, load=load)
+    # 40,000 bytes of all images, eight views of 70 images of 100 values.
+    assert found.memory["activations kept"] == found.disk == 40_000 + 8 * 70 * 400
+    tight = estimate((tuned(1),), PILOT, stages=STAGES, load=replace(load, memory_limit=50_000))
+    assert tight.memory["activations kept"] == 40_000 and tight.disk == found.disk
+    linear = estimate((LINEAR,), PILOT, stages=STAGES, load=load)
+    plain = estimate((LINEAR,), PILOT, stages=STAGES, load=LOAD)
+    assert linear.memory["linear classifier"] == 4 * plain.memory["linear classifier"]
+
+
 def test_the_linear_classifier_holds_its_largest_features() -> None:
     choices = (
         FeatureSet(stages=("stage3",)),

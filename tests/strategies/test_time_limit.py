@@ -38,6 +38,17 @@ def test_epochs_go_first() -> None:
     )
 
 
+def test_views_go_before_epochs() -> None:
+    viewed = replace(LOAD, views=4)
+    phases = (LINEAR, tuned(1))
+    found = fit_into(phases, 27.5, pilot=PILOT, stages=STAGES, load=viewed)
+    assert found.phases == phases and found.views == 0
+    assert found.reasons[-1] == "So the linear classifiers see no views."
+    assert fit_into(phases, 40.0, pilot=PILOT, stages=STAGES, load=viewed).views == 4
+    less = fit_into(phases, 22.0, pilot=PILOT, stages=STAGES, load=viewed)
+    assert less.phases == (LINEAR, tuned(1, epochs=4))
+
+
 def test_what_the_start_may_see_shrinks_with_the_stages() -> None:
     seen = tuple(FeatureSet(stages=stages) for stages in (("stage3",), ("stage1", "stage3"), ("stage2",)))
     found = fitted(20.0, LINEAR, replace(tuned(1), choices=seen)).phases[-1]

@@ -111,7 +111,8 @@ def fitted_plan(work: Work, pilot: Pilot, left: float) -> Plan:
 def with_phases(plan: Plan, fitted: Fitted) -> Plan:
     """A plan with the phases that fit, and why."""
     resolved = {key: value for key, value in plan.resolved.items() if key not in TUNED}
-    cut = replace(plan, phases=fitted.phases, reasons=(*plan.reasons, *fitted.reasons))
+    augment = replace(plan.augment, views=fitted.views)
+    cut = replace(plan, phases=fitted.phases, reasons=(*plan.reasons, *fitted.reasons), augment=augment)
     if tuned := cut.finetune:
         late = tuple(reason for reason in late_stages(tuned) if reason not in plan.reasons)
         cut = replace(cut, reasons=(*cut.reasons, *late))

@@ -133,6 +133,14 @@ def _maps(phase: Phase, stages: Sequence[StageCost], load: Load) -> int:
     return int(min(load.maps, load.disk_limit // each))
 
 
+def _view_bytes(phase: Phase, stages: Sequence[StageCost], load: Load) -> int:
+    """Bytes of the views of training images' activations at the cut; they are kept only where they fit."""
+    cut, _ = inputs_of(phase, stages, load)
+    if not cut or not load.maps:
+        return 0
+    return load.train * _maps(phase, stages, load) * stages[cut - 1].output * 4
+
+
 def map_bytes(cut: int, stages: Sequence[StageCost], load: Load) -> int:
     """Bytes of the activations of all images behind `cut` stages; of their pixels at 0."""
     return load.images * (stages[cut - 1].output * 4 if cut else load.image_size**2 * 3)
@@ -197,7 +205,7 @@ def _training(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: Loa
 def _on_disk(phase: Phase, stages: Sequence[StageCost], load: Load) -> int:
     cut, _ = inputs_of(phase, stages, load)
     size = map_bytes(cut, stages, load)
-    return size if size <= load.disk_limit else 0
+    return (size if size <= load.disk_limit else 0) + _view_bytes(phase, stages, load)
 
 
 # Copies of the weights that training holds: at the start, before the epoch, and the best.
@@ -219,7 +227,7 @@ def _memory(phases: Sequence[Phase], pilot: Pilot, stages: Sequence[StageCost], 
         if phase.kind == "finetune":
             moments.append(held | _while_training(phase, stages, load))
         else:
-            fitting = load.train * _values_seen(phase, stages) * LINEAR_BYTES
+            fitting = load.train * (1 + load.views) * _values_seen(phase, stages) * LINEAR_BYTES
             moments.append(held | {"linear classifier": fitting})
     return max(moments, key=lambda moment: sum(moment.values()))
 
@@ -239,8 +247,9 @@ def _while_training(phase: Phase, stages: Sequence[StageCost], load: Load) -> di
     optimizer = phase.tuning.optimizer if phase.tuning else "adamw"
     training = sum(parameters[phase.freeze_depth :]) * (1 + SLOTS[optimizer])
     size = map_bytes(cut, stages, load) if kept else 0
+    held = [each for each in (size, _view_bytes(phase, stages, load)) if each <= load.memory_limit]
     return {
-        "activations kept": size if size <= load.memory_limit else 0,
+        "activations kept": sum(held),
         "optimizer and best weights": 4 * (training + COPIES * sum(parameters[cut:])),
         "batch": load.batch_size * load.value_bytes * sum(stage.activations for stage in stages[cut:]),
     }

@@ -16,10 +16,15 @@ FEWEST_EPOCHS = 3
 
 @dataclass(frozen=True)
 class Fitted:
-    """Phases that fit, and a sentence on that and on each thing that was given up."""
+    """Phases that fit, and a sentence on that and on each thing that was given up.
+
+    Attributes:
+        views: of each training image that linear classifiers are still tried with.
+    """
 
     phases: tuple[Phase, ...]
     reasons: tuple[str, ...] = ()
+    views: int = 0
 
 
 def fit_into(
@@ -27,8 +32,8 @@ def fit_into(
 ) -> Fitted:
     """The phases, cut until all of their epochs fit into the time.
 
-    First epochs are given up, down to three; then stages that train, those nearest the input first; then
-    fine-tuning as a whole; then all but the first linear classifier.
+    First views are given up, then epochs, down to three; then stages that train, those nearest the input
+    first; then fine-tuning as a whole; then all but the first linear classifier.
 
     Args:
         phases: of the plan; one of them at most is fine-tuning.
@@ -46,12 +51,17 @@ def fit_into(
 
     if cost(phases) <= limit:
         told = f"The plan fits into the time limit: up to {in_words(cost(phases))} of {in_words(limit)}."
-        return Fitted(phases, (told,))
-    check_linear_fits(estimate(phases[:1], pilot, stages=stages, load=load), limit)
+        return Fitted(phases, (told,), load.views)
     reasons = [
         f"Time limit: the plan may take {in_words(cost(phases))} on this machine, and {in_words(limit)} "
         "are there."
     ]
+    if load.views:
+        load = replace(load, views=0)
+        reasons.append("So the linear classifiers see no views.")
+        if cost(phases) <= limit:
+            return Fitted(phases, tuple(reasons))
+    check_linear_fits(estimate(phases[:1], pilot, stages=stages, load=load), limit)
     linear = tuple(phase for phase in phases if phase.kind != "finetune")
     for phase in _shallower(phases):
         floor = min(FEWEST_EPOCHS, phase.epochs)
