@@ -35,6 +35,9 @@ def test_auto_says_what_was_measured(toy: object, photos: Path, tmp_path: Path) 
     result = run(photos, *TOY, "--policy", "auto", "--sheet", tmp_path / "sheet.png")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "sheet.png").is_file()
+    assert "\nAugmentation: light" in result.stdout
+    # Nobody asked what it costs.
+    assert "pilot" not in result.stderr
 
 
 def test_steps_lists_every_step_and_policy() -> None:

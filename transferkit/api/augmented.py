@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from transferkit.api.inputs import Data, check_policy, check_source, open_data
-from transferkit.api.planning import plan
+from transferkit.api.inputs import Data, check_source, open_data
+from transferkit.api.planning import decided
 from transferkit.data.augment.keys import keys_of
 from transferkit.data.augment.policy import Policy, load_policy
 from transferkit.data.decode import DecodePolicy, decode
@@ -55,7 +55,6 @@ def augment(data: Data, recipe: Recipe) -> Augmented:
     from transferkit.data.augment.own import colour_axes
     from transferkit.data.augment.pipeline import pipeline
 
-    check_policy(recipe)
     check_source(data)
     policy, why = _policy(data, recipe)
     if not policy.own:
@@ -73,7 +72,7 @@ def augment(data: Data, recipe: Recipe) -> Augmented:
 def _policy(data: Data, recipe: Recipe) -> tuple[Policy, str]:
     if recipe.augment != AUTO:
         return load_policy(recipe.augment), ""
-    found = plan(data, recipe).plan.augment
+    found = decided(data, recipe).augment
     return found.policy, found.reason
 
 

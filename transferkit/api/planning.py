@@ -8,15 +8,18 @@ from typing import Any
 from transferkit.api.costing import estimated, fitted_plan, pilot_bank, pilot_phases
 from transferkit.api.deciding import decide
 from transferkit.api.finetuning import planned, prepared
-from transferkit.api.inputs import Data, check_cache, check_layers, check_policy, check_source, start
+from transferkit.api.inputs import Data, check_cache, check_layers, check_source, start, with_policy
 from transferkit.api.settling import open_training_data
-from transferkit.backbones.catalogue import lookup
+from transferkit.api.work import Work
+from transferkit.backbones.catalogue import BackboneSpec, lookup
 from transferkit.backbones.weights import resolve
+from transferkit.data.examine import Examined
 from transferkit.plan import Plan
 from transferkit.recipe import Recipe
 from transferkit.strategies.cost import Estimate
 from transferkit.timing import Deadline, Stopwatch
-from transferkit.training.device import check_device_name
+from transferkit.training.bank import Extractor
+from transferkit.training.device import Device, check_device_name
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,60 @@ def plan(data: Data, recipe: Recipe) -> Planned:
     Raises:
         TransferkitError: as `finetune`; with a time limit also where nothing fits into it.
     """
-    watch, limit = Stopwatch(), Deadline.after(recipe.time_limit).limit
+    limit = Deadline.after(recipe.time_limit).limit
+    opened = _opened(data, recipe)
+    pilot, images = pilot_bank(opened.extractor, opened.examined.usable, limit)
+    work = opened.prepared()
+    began = time.perf_counter()
+    work = replace(work, plan=decide(work, opened.spec, opened.weights))
+    measuring = time.perf_counter() - began
+    pilot = pilot_phases(work, pilot, images)
+    seconds = opened.watch.seconds()
+    pilot = replace(pilot, startup=seconds["startup"], index=seconds["index"], evidence=measuring)
+    if recipe.time_limit is not None:
+        work = replace(work, plan=fitted_plan(work, pilot, limit))
+    return Planned(work.plan, estimated(work, pilot))
+
+
+def decided(data: Data, recipe: Recipe) -> Plan:
+    """The plan that `finetune` would follow, without a look at what it costs.
+
+    Args:
+        data: as `finetune` takes it.
+        recipe: what is asked; its time limit says nothing here.
+
+    Raises:
+        TransferkitError: as `finetune`.
+    """
+    opened = _opened(data, recipe)
+    return decide(opened.prepared(), opened.spec, opened.weights)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Images that were looked at and a network that stands: what a plan is measured with."""
+
+    recipe: Recipe
+    spec: BackboneSpec
+    weights: Path | None
+    examined: Examined
+    device: Device
+    extractor: Extractor
+    watch: Stopwatch
+
+    def prepared(self) -> Work:
+        """With the bank."""
+        return prepared(
+            self.examined, self.spec, self.recipe, self.device, self.extractor, self.watch, weights=""
+        )
+
+
+def _opened(data: Data, recipe: Recipe) -> _Opened:
+    watch = Stopwatch()
     check_device_name(recipe.device)
     check_cache()
     spec = lookup(recipe.backbone)
-    check_policy(recipe)
+    recipe = with_policy(recipe)
     check_source(data)
     weights = resolve(spec, recipe.weights, Path(recipe.weights_dir) if recipe.weights_dir else None)
     with watch.part("index"):
@@ -57,14 +109,4 @@ def plan(data: Data, recipe: Recipe) -> Planned:
     with watch.part("startup"):
         device, extractor = start(spec, weights, recipe, first.resize)
     check_layers(recipe, extractor)
-    pilot, images = pilot_bank(extractor, examined.usable, limit)
-    work = prepared(examined, spec, recipe, device, extractor, watch, weights="")
-    began = time.perf_counter()
-    work = replace(work, plan=decide(work, spec, weights))
-    measuring = time.perf_counter() - began
-    pilot = pilot_phases(work, pilot, images)
-    seconds = watch.seconds()
-    pilot = replace(pilot, startup=seconds["startup"], index=seconds["index"], evidence=measuring)
-    if recipe.time_limit is not None:
-        work = replace(work, plan=fitted_plan(work, pilot, limit))
-    return Planned(work.plan, estimated(work, pilot))
+    return _Opened(recipe, spec, weights, examined, device, extractor, watch)

@@ -47,7 +47,7 @@ def augment(data: str | None, policy: str | None, sheet: str | None, steps: bool
         lines=[*lines, *([found.why] if found.why else [])],
         target=target,
     )
-    for line in lines:
+    for line in [*lines, *([found.why] if found.why else [])]:
         click.echo(line)
     click.echo(f"sheet: {sheet}")
 
