@@ -12,7 +12,7 @@ from transferkit.api import evaluate, finetune, plan, predict
 from transferkit.api.inputs import open_data, start
 from transferkit.backbones.catalogue import lookup
 from transferkit.errors import DataError, OutputExists, UsageError, WeightsError
-from transferkit.recipe import Recipe
+from transferkit.recipe import Recipe, read_recipe
 from transferkit.strategies import Phase
 from transferkit.training.job import Job
 from transferkit.training.linear import LinearClassifier
@@ -271,7 +271,20 @@ def test_augmentation_leaves_the_bank_in_use(photos: Path, tmp_path: Path, own_c
     assert len(kept) == 1 + 8 and len(list((own_cache / "maps").glob("*-view*.npy"))) == 8
     assert {np.load(file, mmap_mode="r").dtype for file in kept} == {np.dtype(np.float32)}
     assert run.plan["augment"]["name"] == "light" and run.plan["augment"]["views"] == 4
-    assert "Augmentation stated: light" in (run.folder / "report.md").read_text()
+    page = (run.folder / "report.md").read_text()
+    assert "Augmentation stated: light" in page and "tried with 4 changed views" in page
+    assert "draws among 8 kept views" in page
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_run_keeps_the_steps_of_a_policy_file_not_its_path(photos: Path, tmp_path: Path):
+    policy = tmp_path / "mine.yaml"
+    policy.write_text("- rotation: {degrees: 5}\n")
+    run = finetune(photos, recipe(strategy="linear", augment=str(policy)), out=tmp_path / "run")
+    policy.unlink()
+    again = Recipe.from_mapping(read_recipe(str(run.folder / "recipe.yaml")))
+    assert again.augment == [{"rotation": {"degrees": 5.0, "fill": "reflect", "probability": 1.0}}]
+    assert finetune(photos, again, out=tmp_path / "again").plan["augment"] == run.plan["augment"]
 
 
 @pytest.mark.usefixtures("toy")

@@ -47,6 +47,13 @@ def test_what_only_mixes_has_no_views():
     assert decided(augment=["mixup"]).views == 0
 
 
+@pytest.mark.parametrize("augment", ["none", ["mixup"]])
+def test_views_of_nothing_are_refused(augment: Any):
+    with pytest.raises(UsageError, match="views 8 says nothing to policy (none|own), which changes no"):
+        decided(augment=augment, views=8)
+    assert decided(augment=augment, views=0).views == 0
+
+
 def test_auto_is_decided_by_what_was_measured():
     assert decided(augment="auto").name == "auto"
     safety = {"mirror": Recognised(0.9, 0.5, 0.01), "colour": Recognised(0.9, 0.5, 0.01)}

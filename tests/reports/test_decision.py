@@ -1,10 +1,16 @@
 from typing import Any
 
-from transferkit.reports.decision import freeze_section, tried_section
+from transferkit.reports.decision import augment_section, freeze_section, tried_section
 
 
-def tried(features: str, score: float, nll: float | None = 0.5) -> dict[str, Any]:
-    return {"features": features, "classifier": "discriminant", "score": score, "nll": nll}
+def tried(features: str, score: float, nll: float | None = 0.5, views: int = 0) -> dict[str, Any]:
+    return {
+        "features": features,
+        "classifier": "discriminant",
+        "views": views,
+        "score": score,
+        "nll": nll,
+    }
 
 
 def frozen(stage: str, trains: str, weights: str) -> dict[str, Any]:
@@ -24,6 +30,32 @@ def test_what_was_tried_is_listed_with_the_one_taken_first() -> None:
         "| means of stage5 | discriminant | 81.6 % | 0.500 |",
         "| means of stage4 | discriminant | 70.0 % |  |",
     ]
+
+
+def test_views_are_a_column_where_some_were_tried() -> None:
+    page = tried_section({"linear": [tried("means", 0.9, views=4), tried("means", 0.8)]})
+    assert page.splitlines()[-4] == "| features | classifier | views | score | log-loss |"
+    assert page.splitlines()[-2:] == [
+        "| means | discriminant | 4 | 90.0 % | 0.500 |",
+        "| means | discriminant | 0 | 80.0 % | 0.500 |",
+    ]
+
+
+def test_how_images_were_changed_is_told_with_what_they_bear() -> None:
+    found = {
+        "policy": "light",
+        "steps": ("random_crop: scale 1.14 to 1.14", "<b>"),
+        "views": 4,
+        "fed": "finetune: each epoch draws among 8 kept views",
+        "safety": ({"change": "mirroring", "plain": 0.9, "changed": 0.5, "safe": False},),
+    }
+    page = augment_section(found)
+    assert "policy `light`" in page and "1. random_crop: scale 1.14 to 1.14\n2. &lt;b&gt;" in page
+    assert "tried with 4 changed views" in page and "draws among 8 kept views." in page
+    assert page.splitlines()[-1] == "| mirroring | 90.0 % | 50.0 % | **no**: left out |"
+    plain = augment_section(found | {"views": 0, "fed": "", "safety": ()})
+    assert plain.endswith("The linear classifiers saw the images as they are.")
+    assert augment_section({}) == ""
 
 
 def test_no_choice_is_no_section_and_a_long_list_says_where_the_rest_is() -> None:

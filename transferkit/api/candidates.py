@@ -45,6 +45,7 @@ def run_phases(work: Work, states: StateFolder | None = None) -> tuple[Candidate
             chosen={**kept.chosen, **new.chosen},
             proof=(*kept.proof, *new.proof),
             interrupted=new.interrupted,
+            fed=new.fed or kept.fed,
         )
         if new.interrupted:
             break

@@ -12,7 +12,7 @@ from transferkit.api.candidates import kept_reason, run_phases
 from transferkit.api.costing import pilot_bank
 from transferkit.api.crossval import cross_validate
 from transferkit.api.deciding import decide
-from transferkit.api.inputs import Data, check_cache, check_layers, check_policy, check_source, start
+from transferkit.api.inputs import Data, check_cache, check_layers, check_source, start, with_policy
 from transferkit.api.reporting import make_report, predictions, proofs
 from transferkit.api.settling import open_training_data, settle
 from transferkit.api.unfinished import Asked, begin, keep_asked, known_plan
@@ -59,7 +59,7 @@ def finetune(data: Data, recipe: Recipe, *, out: str | Path | None = None, overw
     folder = Path(out) if out is not None else runs.default_folder(name)
     runs.check_output(folder, overwrite)
     lookup(recipe.backbone)
-    check_policy(recipe)
+    recipe = with_policy(recipe)
     check_source(data)
     asked = Asked(data, recipe, name)
     with runs.writing(folder, overwrite) as writing:

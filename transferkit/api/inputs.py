@@ -1,6 +1,7 @@
 """What a run is given: images by folder or by name, a network with its weights, a device."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -96,16 +97,21 @@ def check_source(data: Data) -> None:
         find_data(data)
 
 
-def check_policy(recipe: Recipe) -> None:
-    """Refuse an augmentation policy that there is not, or has faults, before anything takes time.
+def with_policy(recipe: Recipe) -> Recipe:
+    """The recipe with the steps of its policy's file in it: what is written down holds without the file.
 
     Raises:
-        UsageError, RecipeError: see `data.augment.policy.load_policy`.
+        UsageError, RecipeError: there is no such policy, or it has faults; see
+            `data.augment.policy.load_policy`.
     """
-    from transferkit.data.augment.policy import load_policy
+    from transferkit.data.augment.policy import load_policy, policy_names
 
-    if recipe.augment != AUTO:
-        load_policy(recipe.augment)
+    if recipe.augment == AUTO:
+        return recipe
+    policy = load_policy(recipe.augment)
+    if not isinstance(recipe.augment, str) or recipe.augment in policy_names():
+        return recipe
+    return replace(recipe, augment=policy.as_data())
 
 
 def check_layers(recipe: Recipe, extractor: Extractor) -> None:

@@ -130,7 +130,29 @@ def _decision(work: Work, best: Candidate) -> "Decision":
         balance=vars(work.plan.balance),
         tried={phase: tuple(rows) for phase, rows in proofs(best)["tried"].items()},
         freeze=best.proof,
+        augment=_augment(work, best),
     )
+
+
+def _augment(work: Work, best: Candidate) -> dict[str, Any]:
+    """How training images were changed; nothing where they were not."""
+    from transferkit.strategies.augmenting import CHANGES, Recognised
+
+    policy = work.plan.augment.policy
+    if not policy:
+        return {}
+    safety = work.plan.evidence.get("measured", {}).get("safety", {})
+    found = {CHANGES[name]: Recognised(**one) for name, one in safety.items()}
+    return {
+        "policy": policy.name,
+        "steps": tuple(map(str, policy.steps)),
+        "views": work.views,
+        "fed": best.fed,
+        "safety": tuple(
+            {"change": change, "plain": one.plain, "changed": one.changed, "safe": one.safe}
+            for change, one in found.items()
+        ),
+    }
 
 
 def _diagnosed(work: Work, best: Candidate) -> "tuple[Diagnosis, ...]":
@@ -202,6 +224,7 @@ def proofs(best: Candidate) -> dict[str, Any]:
                 {
                     "features": one.features.name,
                     "classifier": one.method,
+                    "views": one.views,
                     "score": one.score,
                     "nll": None if math.isnan(one.nll) else one.nll,
                     "share": one.share,

@@ -67,6 +67,7 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
         chosen=start.chosen,
         interrupted=trained.interrupted,
         moved=trained.best_epoch > 0,
+        fed=feed.told,
     )
 
 

@@ -76,6 +76,7 @@ class Candidate:
         proof: a row for each stage of each fine-tuning phase: what stayed and what moved, see `freezing`.
         interrupted: whether Ctrl-C ended the phase, or one before it.
         moved: whether it is another than it started from.
+        fed: how the last fine-tuning got its training images, in a sentence; "" where nothing was changed.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Candidate:
     proof: tuple[dict[str, Any], ...] = ()
     interrupted: bool = False
     moved: bool = True
+    fed: str = ""
 
 
 def evaluated_splits(work: Work) -> Iterator[tuple[str, np.ndarray]]:

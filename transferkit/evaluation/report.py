@@ -64,13 +64,16 @@ class Decision:
     amount: str  # "little" or "lots" of data; other words mark no cell
     reasons: tuple[str, ...] = ()
     phases: tuple[Mapping[str, Any], ...] = ()
-    # by linear phase: rows of features, classifier, score, log-loss: what was cross-validated, the one taken
-    # first
+    # by linear phase: rows of features, classifier, views, score, log-loss: what was cross-validated, the one
+    # taken first
     tried: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     # a row for each stage and the head of each fine-tuning phase: what might train, what stayed, what moved
     freeze: tuple[Mapping[str, Any], ...] = ()
     # method, ratio (images of the largest class over the smallest's), weights (by class), reason
     balance: Mapping[str, Any] = field(default_factory=dict)
+    # policy, steps (sentences), views (of each image that linear classifiers were tried with), fed (how
+    # fine-tuning got its images, a sentence), safety (rows of change, plain, changed, safe); empty for none
+    augment: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Confused(NamedTuple):

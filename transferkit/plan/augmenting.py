@@ -46,7 +46,7 @@ def decide_augment(
         evidence: what was measured; without it `auto` is not decided yet.
 
     Raises:
-        UsageError, RecipeError: see `load_policy`.
+        UsageError, RecipeError: see `load_policy`; or views are asked for of which there can be none.
     """
     if recipe.augment == AUTO and evidence is None:
         return Augment(name=AUTO)
@@ -66,6 +66,11 @@ def decide_augment(
 
 def _views(recipe: Recipe, policy: Policy, images: int) -> int:
     if not policy.own:
+        if recipe.views not in (AUTO, 0):
+            raise UsageError(
+                f"views {recipe.views} says nothing to policy {policy.name}, which changes no single image. "
+                "Give one that does, such as --augment light, or leave views at auto."
+            )
         return 0
     return linear_views(images) if recipe.views == AUTO else int(recipe.views)
 

@@ -257,7 +257,6 @@ class Recipe:
         def whole(path: str | None) -> str | None:
             return _absolute(path) if path else None
 
-        own = isinstance(self.augment, str) and self.augment.endswith((".yaml", ".yml"))
         named = self.weights in ("imagenet", "none")
         return replace(
             self,
@@ -265,7 +264,6 @@ class Recipe:
             weights_dir=whole(self.weights_dir),
             exclude=whole(self.exclude),
             splits=whole(self.splits),
-            augment=_absolute(str(self.augment)) if own else self.augment,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -14,22 +14,68 @@ def tried_section(tried: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     for phase, rows in tried.items():
         if len(rows) < 2:
             continue
+        viewed = any(row["views"] for row in rows)
         cells = [
-            [text(row["features"]), text(row["classifier"]), percent(row["score"]), _loss(row["nll"])]
+            [
+                text(row["features"]),
+                text(row["classifier"]),
+                *([str(row["views"])] if viewed else []),
+                percent(row["score"]),
+                _loss(row["nll"]),
+            ]
             for row in rows[:LISTED]
         ]
         rest = len(rows) - len(cells)
         more = f" The other {rest} are in `plan.json`." if rest else ""
-        header = ["features", "classifier", "score", "log-loss"]
+        header = ["features", "classifier", *(["views"] if viewed else []), "score", "log-loss"]
         parts.append(
             f"The classifier of `{text(phase)}` was chosen by cross-validation on train alone; "
-            f"the first was taken.{more}\n\n{table(header, cells, 2)}"
+            f"the first was taken.{more}\n\n{table(header, cells, len(header) - 2)}"
         )
     return "\n\n".join(parts)
 
 
 def _loss(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def augment_section(found: Mapping[str, Any]) -> str:
+    """How training images were changed, and what was measured of what they bear; nothing for none."""
+    if not found:
+        return ""
+    steps = "\n".join(f"{number}. {text(step)}" for number, step in enumerate(found["steps"], start=1))
+    views = (
+        f"The linear classifiers were tried with {found['views']} changed views of each training image too, "
+        "and without."
+        if found["views"]
+        else "The linear classifiers saw the images as they are."
+    )
+    parts = [
+        f"Training images were changed at random by the policy `{text(found['policy'])}`, in this order; "
+        f"val and test never are.\n\n{steps}",
+        " ".join(filter(None, (views, f"{text(found['fed'])}." if found["fed"] else ""))),
+        _safety(found["safety"]),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def _safety(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return ""
+    cells = [
+        [
+            text(row["change"]),
+            percent(row["plain"]),
+            percent(row["changed"]),
+            "yes" if row["safe"] else "**no**: left out",
+        ]
+        for row in rows
+    ]
+    return (
+        "What these images bear: a linear classifier was asked about training images it had not seen, as "
+        "they are and changed.\n\n"
+        + table(["change", "recognised as they are", "recognised changed", "safe"], cells, 3)
+    )
 
 
 def freeze_section(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -9,7 +9,7 @@ from transferkit.evaluation.crossval import CrossValidation
 from transferkit.evaluation.report import MEASURES, Decision, Report
 from transferkit.reports import figures, multilabel
 from transferkit.reports.data import data_section
-from transferkit.reports.decision import freeze_section, tried_section
+from transferkit.reports.decision import augment_section, freeze_section, tried_section
 from transferkit.reports.diagnosis import diagnosis_section
 from transferkit.reports.tables import LISTED_CLASSES, name, percent, table, text
 from transferkit.strategies.matrix import MATRIX
@@ -37,6 +37,7 @@ def render(report: Report) -> str:
         tried_section(report.decision.tried),
         freeze_section(report.decision.freeze),
         _balance(report.decision),
+        augment_section(report.decision.augment),
         "## Class by class",
         *([multilabel.per_class(report)] if report.multilabel else [_per_class(report), _confused(report)]),
         "## Training",

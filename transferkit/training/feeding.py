@@ -22,6 +22,7 @@ class Feed:
     Attributes:
         depth: stages in front of the inputs; 0 for images.
         source, drawn, views, augment: see `Job`.
+        told: how the images that train are changed, in a sentence; "" where they are not.
     """
 
     depth: int
@@ -29,6 +30,7 @@ class Feed:
     drawn: Source | None = None
     views: int = 0
     augment: Augmentation | None = None
+    told: str = ""
 
 
 def plain_feed(extractor: Extractor, index: Index, depth: int, limits: Limits, watch: Stopwatch) -> Feed:
@@ -64,17 +66,19 @@ def augmented_feed(
     if count:
         plain = map_bank(extractor, viewed.index, depth, limits, watch)
         if plain is not None:
-            say(f"finetune: each epoch draws among {count} kept views of each image and the image itself")
+            told = f"finetune: each epoch draws among {count} kept views of each image and the image itself"
+            say(told)
             maps = view_maps(extractor, replace(viewed, count=count), plain, depth, limits, watch)
             if maps is not None:
-                return Feed(depth=depth, source=maps, views=count)
+                return Feed(depth=depth, source=maps, views=count, told=told)
             say("finetune: there is no room for the views")
     return _image_feed(extractor, viewed, classes, limits, watch)
 
 
 def _image_feed(extractor: Extractor, viewed: Viewed, classes: int, limits: Limits, watch: Stopwatch) -> Feed:
     """Images, changed anew in each epoch; decoded once while they fit."""
-    say("finetune: images are changed anew in each epoch, so every one passes the whole network each time")
+    told = "finetune: images are changed anew in each epoch, so every one passes the whole network each time"
+    say(told)
     index = viewed.index
     judged = np.setdiff1d(np.arange(len(index.files)), viewed.rows)
     larger = canvas(extractor)
@@ -84,6 +88,7 @@ def _image_feed(extractor: Extractor, viewed: Viewed, classes: int, limits: Limi
         source=_images(extractor, index, _some_maps(extractor, index, judged, limits, watch)),
         drawn=_images(larger, index, _some_maps(larger, index, viewed.rows, limits, watch)),
         augment=Augmentation(viewed.pipeline, numbers, classes),
+        told=told,
     )
 
 
