@@ -7,7 +7,9 @@ A set is a folder of class folders (in splits too: they are joined) and the numb
 the tool is given: it draws val from them itself. Up to `--test` images of each class are kept apart for the
 test, the same for all amounts of a seed. A line is appended for each run; runs that stand in RESULTS already are skipped, so a
 study that was stopped goes on. `summary.py` reads the lines. With `--cold` each run has a cache of its own,
-so that `seconds` are those of a first run; without it the bank is shared.
+so that `seconds` are those of a first run; without it the bank is shared. With `--decide`, `auto` is decided
+but not carried out: its line is that of the strategy it chose, which on the same images and seed is the
+same run (`decided` in the line; cold runs, which are carried out, show that it is).
 """
 
 import argparse
@@ -75,6 +77,27 @@ def one_run(images: Any, recipe: dict[str, Any], keep: Path | None, cold: bool) 
     }
 
 
+def one_decision(images: Any, case: dict[str, Any], recipe: dict[str, Any], results: Path) -> dict[str, Any]:
+    """The line of the strategy that `auto` chooses, with what it was chosen by."""
+    import keras
+
+    from transferkit.api.planning import decided
+    from transferkit.recipe import Recipe
+
+    keras.backend.clear_session()
+    plan = decided(images, Recipe.from_mapping(recipe))
+    wanted = case | {"strategy": plan.strategy}
+    lines = map(json.loads, results.read_text(encoding="utf-8").splitlines())
+    found = next(line for line in lines if all(line[key] == wanted[key] for key in KEY))
+    told = {"chosen": plan.strategy, "quadrant": plan.quadrant, "evidence": json_plain(plan.evidence)}
+    return found | case | told | {"decided": True}
+
+
+def json_plain(values: dict[str, Any]) -> Any:
+    """The values as JSON gives them back."""
+    return json.loads(json.dumps(values))
+
+
 def cases(asked: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Path]]:
     """What is to be run, in an order that finishes a seed of everything before the next begins."""
     for seed in asked.seed:
@@ -106,6 +129,7 @@ def main() -> None:
     parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--strategy", nargs="+", default=STRATEGIES)
     parser.add_argument("--cold", action="store_true", help="a new cache for each run")
+    parser.add_argument("--decide", action="store_true", help="auto by its decision, not carried out")
     parser.add_argument("--keep", type=Path, help="folder for each run's predictions.csv")
     parser.add_argument("--test", type=int, default=60, help="images of a class, at most")
     asked = parser.parse_args()
@@ -117,7 +141,11 @@ def main() -> None:
         recipe = {key: case[key] for key in ("backbone", "image_size", "seed", "strategy")}
         named = "-".join(str(value) for value in case.values())
         keep = asked.keep / f"{named}.csv" if asked.keep else None
-        found = one_run(images, recipe | {"weights_dir": asked.weights_dir}, keep, asked.cold)
+        recipe |= {"weights_dir": asked.weights_dir}
+        if asked.decide and case["strategy"] == "auto":
+            found = one_decision(images, case, recipe, asked.results)
+        else:
+            found = one_run(images, recipe, keep, asked.cold)
         with asked.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(case | found) + "\n")
         print(*case.values(), found["chosen"], found["kept"], f"{found['test']:.3f}", found["seconds"])
