@@ -10,7 +10,7 @@ Two rules hold throughout, because the metrics that ship with Keras flatter a de
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,45 @@ Bools = npt.NDArray[np.bool_]
 NO_PREDICTION = -1  # what `predict` answers for a row that is not finite
 SMALLEST_P = 1e-12  # `nll` clips here: one confident mistake costs 27.6 nats, not infinity
 ECE_BINS = 15  # as in Guo et al. 2017, table 1
+
+
+class SparseMatrix:
+    """How a matrix of counts is written down: its size, and a list of [row, column, count].
+
+    The square of a thousand classes would dwarf everything else in the file. Read by pydantic, see
+    `reports.record`.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema as schema
+
+        whole = schema.int_schema(ge=0)
+        cell = schema.tuple_schema([whole] * 3)
+        fields = {"size": whole, "cells": schema.list_schema(cell)}
+        written = schema.typed_dict_schema(
+            {name: schema.typed_dict_field(kind) for name, kind in fields.items()}
+        )
+        return schema.no_info_after_validator_function(
+            self.dense,
+            written,
+            serialization=schema.plain_serializer_function_ser_schema(self.sparse, return_schema=written),
+        )
+
+    @staticmethod
+    def sparse(matrix: Ints) -> dict[str, Any]:
+        """What is written."""
+        rows, columns = np.nonzero(matrix)
+        counts = matrix[rows, columns]
+        cells = zip(rows.tolist(), columns.tolist(), counts.tolist(), strict=True)
+        return {"size": len(matrix), "cells": list(cells)}
+
+    @staticmethod
+    def dense(written: Mapping[str, Any]) -> Ints:
+        """The matrix (C, C) of what was written."""
+        matrix = np.zeros((written["size"],) * 2, np.int64)
+        for row, column, count in written["cells"]:
+            matrix[row, column] = count
+        return matrix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +90,7 @@ class SplitMetrics:
     ece: float
     non_finite: int  # rows holding a NaN or an infinity
     per_class: tuple[ClassRow, ...]
-    confusion: Ints = field(compare=False, repr=False)  # (C, C), see `confusion`
+    confusion: Annotated[Ints, SparseMatrix()] = field(compare=False, repr=False)  # (C, C), see `confusion`
 
     def as_dict(self) -> dict[str, Any]:
         """The split's entry in `metrics.json`: plain Python values at full precision.

@@ -7,10 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transferkit.evaluation.calibration import Calibration
+from transferkit.evaluation.cost import Cost
 from transferkit.evaluation.crossval import CrossValidation
 from transferkit.evaluation.diagnosis import Diagnosis
+from transferkit.evaluation.gallery import Gallery, Picture
+from transferkit.evaluation.growth import Growth
 from transferkit.evaluation.metrics import SplitMetrics
 from transferkit.evaluation.multilabel import MultiLabelMetrics
+from transferkit.evaluation.paired import Paired
+from transferkit.evaluation.rejection import Conformal, Rejection
 
 SCHEMA = 1  # of metrics.json
 MEASURES = {"top1": "top-1", "map": "mAP"}  # what a model is judged by, and its name in words
@@ -76,6 +82,38 @@ class Decision:
     augment: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Against:
+    """The model beside an earlier run's, on the test images that both have.
+
+    Attributes:
+        name: of the earlier run; `backbone` its.
+        top1: of it on these images, 0..1; `own_top1` of this model.
+        paired: image by image; the earlier run is the first.
+    """
+
+    name: str
+    backbone: str
+    top1: float
+    own_top1: float
+    paired: Paired
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubts:
+    """Labels that may be wrong.
+
+    Attributes:
+        suspects: the least believed first; their `answer` is the class that is suggested.
+        images: that were looked at.
+        doubted: for how many of them another class is more probable than their own.
+    """
+
+    suspects: tuple[Picture, ...]
+    images: int
+    doubted: int
+
+
 class Confused(NamedTuple):
     """Images of one class that were called another."""
 
@@ -116,6 +154,17 @@ class Report:
     environment: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     diagnosis: tuple[Diagnosis, ...] = ()  # what the curves say, the most pressing first
+    # quick classifier's cross-validated score at each stage, nearest the input first, and on all ("all")
+    stage_probes: Mapping[str, float] = field(default_factory=dict)
+    # of single-label data alone:
+    calibration: Calibration | None = None
+    rejection: Rejection | None = None
+    conformal: Conformal | None = None
+    gallery: Gallery | None = None
+    doubts: Doubts | None = None
+    growth: Growth | None = None
+    against: Against | None = None
+    cost: Cost | None = None
 
     def __post_init__(self) -> None:
         if self.measure not in MEASURES:

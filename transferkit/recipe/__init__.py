@@ -1,7 +1,7 @@
 """The recipe: everything that can be asked of a run, stated once."""
 
 from transferkit.recipe.checking import AUTO
-from transferkit.recipe.fields import FIND, KNOBS, STRATEGIES, Recipe, checked
+from transferkit.recipe.fields import KNOBS, Recipe, checked
 from transferkit.recipe.files import (
     load_recipe,
     parse_settings,
@@ -9,6 +9,8 @@ from transferkit.recipe.files import (
     recipe_file,
     recipe_names,
 )
+from transferkit.recipe.source import STRATEGIES
+from transferkit.recipe.steps import FIND
 
 __all__ = [
     "AUTO",

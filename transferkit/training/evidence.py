@@ -82,10 +82,7 @@ def measure_evidence(
     from threadpoolctl import threadpool_limits
 
     chosen = looked.drawn(PROBE_IMAGES, seed)
-    whole = bank.at(list(bank.widths), chosen.rows)
-    check_finite(whole)
-    ends = np.cumsum(list(bank.widths.values()))
-    features = dict(zip(bank.widths, np.split(whole, ends[:-1], axis=1), strict=True))
+    features, whole = _by_stage(bank, chosen.rows)
     few = subsample(chosen.labels, SCORE_IMAGES, seed)
     told = chosen.labels[few]
     # One thread: beside TensorFlow's, small products lose more to waking threads than they gain.
@@ -113,6 +110,23 @@ def measure_evidence(
         h_score=scores,
         curve=probes.curve,
     )
+
+
+def probe_bank(bank: PooledBank, looked: Looked, seed: int) -> "Probes":
+    """What quick classifiers reach on each stage and on all; see `probe`.
+
+    Raises:
+        TrainingError: features that are not finite.
+    """
+    return probe(*_by_stage(bank, looked.rows), looked, seed)
+
+
+def _by_stage(bank: PooledBank, rows: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The means of each stage by name, and the same side by side."""
+    whole = bank.at(list(bank.widths), rows)
+    check_finite(whole)
+    ends = np.cumsum(list(bank.widths.values()))
+    return dict(zip(bank.widths, np.split(whole, ends[:-1], axis=1), strict=True)), whole
 
 
 def subsample(labels: np.ndarray, most: int, seed: int) -> np.ndarray:

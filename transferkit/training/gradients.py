@@ -7,6 +7,7 @@ import numpy as np
 
 from transferkit.errors import TrainingError
 from transferkit.training.optimizers import HEAD
+from transferkit.training.recorder import recorder
 
 # Two draws of so many put the same third of the stages first, for satellite images, flowers and signs.
 MOST_IMAGES = 256
@@ -61,35 +62,16 @@ def _gradients(
     """The gradients of some kernels on each batch."""
     import keras
 
-    recorder = _recorder()
+    kept = recorder()
     wrapped, left = None, MOST_IMAGES
     for inputs, labels in batches:
         if wrapped is None:
             # A model around the model: compiling it leaves that of the caller alone.
             entry = keras.Input(inputs.shape[1:])
             wrapped = keras.Model(entry, model(entry))
-            wrapped.compile(recorder, loss)
+            wrapped.compile(kept, loss)
         wrapped.train_on_batch(inputs[:left], labels[:left])
-        yield [np.array(recorder.of(kernel).numpy()) for kernel in kernels]
+        yield [np.array(kept.of(kernel).numpy()) for kernel in kernels]
         left -= len(inputs)
         if left <= 0:
             return
-
-
-def _recorder() -> Any:
-    """An optimizer that keeps the gradients and moves nothing: how every backend of Keras gives them."""
-    import keras
-
-    class Recorder(keras.optimizers.Optimizer):  # type: ignore[misc]  # keras has no types
-        def build(self, variables: Any) -> None:
-            super().build(variables)
-            self.kept = self.add_optimizer_variables(variables, "gradient")
-
-        def of(self, variable: Any) -> Any:
-            """The last gradient of a variable."""
-            return self.kept[self._get_variable_index(variable)]
-
-        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            self.assign(self.of(variable), gradient)
-
-    return Recorder(learning_rate=0.0)

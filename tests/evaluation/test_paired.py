@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from transferkit.evaluation.paired import mcnemar, paired
+
+
+def test_a_hand_worked_mcnemar():
+    # Two of ten: twice the chance of two heads or fewer in ten throws: 2 (1 + 10 + 45) / 1024.
+    assert mcnemar(2, 8) == mcnemar(8, 2) == pytest.approx(0.109375)
+    assert mcnemar(0, 0) == mcnemar(3, 3) == 1.0
+
+
+def test_two_classifiers_are_compared_on_the_same_images():
+    first = np.array([True] * 60 + [False] * 40)
+    second = np.array([True] * 55 + [False] * 5 + [True] * 25 + [False] * 15)
+    found = paired(first, second)
+    assert (found.n, found.only_first, found.only_second) == (100, 5, 25)
+    assert found.difference == pytest.approx(0.2) and found.distinguishable
+    # Normal approximation: sqrt((.3 - .04) / 100) = .051 either way of 1.96.
+    assert found.low == pytest.approx(0.1, abs=0.011) and found.high == pytest.approx(0.3, abs=0.011)
+
+
+def test_a_small_difference_is_not_told_from_chance():
+    found = paired(np.array([True, True, False]), np.array([True, False, True]))
+    assert not found.distinguishable and found.difference == 0.0 and found.p == 1.0
+
+
+def test_what_is_not_paired_is_refused():
+    with pytest.raises(ValueError, match="two answers to each image"):
+        paired(np.array([True]), np.array([True, False]))
+    with pytest.raises(ValueError, match="at least one"):
+        paired(np.array([], bool), np.array([], bool))

@@ -1,0 +1,25 @@
+import numpy as np
+
+from transferkit.evaluation.suspects import ranking, shares_found, suspects
+
+P = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.05, 0.9, 0.05], [0.3, 0.3, 0.4], [0.1, 0.8, 0.1]])
+LABELS = np.array([0, 0, 0, 2, 1])
+FEATURES = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.5, 0.5], [0.1, 1.0]])
+
+
+def test_the_least_believed_label_comes_first_with_what_speaks_against_it():
+    first, second = suspects(P, LABELS, FEATURES)
+    assert (first.row, first.label, first.suggested) == (2, 0, 1)
+    assert (first.p_label, first.p_suggested) == (0.05, 0.9)
+    assert first.neighbours == (4,) and second.row == 1
+
+
+def test_only_images_that_another_class_is_more_probable_for_are_suspects():
+    order, margins = ranking(P, LABELS)
+    assert order.tolist() == [2, 1, 3, 4, 0]
+    assert np.allclose(margins[order], [-0.85, -0.5, 0.1, 0.7, 0.8])
+    assert len(suspects(P, LABELS, FEATURES, limit=1)) == 1
+
+
+def test_planted_errors_are_counted_in_the_first_part():
+    assert shares_found(range(100), [1, 5, 50, 99], 0.1) == 0.5

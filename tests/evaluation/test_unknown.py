@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from transferkit.evaluation.unknown import judge_unknown, strangeness
+
+
+def test_the_area_is_scikit_learns_with_ties():
+    random = np.random.default_rng(0)
+    known, unknown = random.integers(0, 20, 300) / 20, random.integers(6, 26, 200) / 20
+    found = judge_unknown(known, unknown)
+    truth = np.r_[np.zeros(300), np.ones(200)]
+    assert found.auroc == pytest.approx(roc_auc_score(truth, np.r_[known, unknown]))
+    assert (known <= found.threshold).mean() >= 0.95
+    assert found.fpr95 == pytest.approx((unknown <= found.threshold).mean())
+
+
+def test_what_lies_apart_is_told_apart_wholly():
+    found = judge_unknown(np.linspace(0, 1, 100), np.linspace(2, 3, 50))
+    assert (found.auroc, found.fpr95, found.known, found.unknown) == (1.0, 0.0, 100, 50)
+
+
+def test_strangeness_is_one_less_the_cosine_to_the_kth_nearest():
+    reference = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    asked = np.array([[3.0, 0.0], [0.0, -1.0]])
+    assert strangeness(asked, reference, 1) == pytest.approx([0.0, 1.0])
+    assert strangeness(asked, reference, 2) == pytest.approx([1 - 0.5**0.5, 1 + 0.5**0.5])
+    assert strangeness(asked, reference, 9) == pytest.approx([1.0, 2.0])
+
+
+def test_both_kinds_are_needed():
+    with pytest.raises(ValueError, match="not 1 known and 0 unknown"):
+        judge_unknown(np.ones(1), np.ones(0))

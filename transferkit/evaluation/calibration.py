@@ -1,0 +1,175 @@
+"""How far probabilities can be believed: a temperature fitted on val, and what it does elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from transferkit.evaluation.metrics import ECE_BINS, Floats, Ints, ece, nll, predict, wilson
+
+# Temperatures that are looked at; a network is seldom beyond a factor of five.
+COLDEST, HOTTEST = 0.05, 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """Images of like confidence.
+
+    Attributes:
+        images: how many.
+        confidence: mean of the highest probability.
+        accuracy: share whose answer is right; `low` and `high` its 95 % Wilson interval.
+    """
+
+    images: int
+    confidence: float
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Belief:
+    """How far the probabilities of a split can be believed, once as they are or once at the temperature.
+
+    Attributes:
+        nll: mean -log p(label), in nats.
+        brier: mean squared distance from certainty, summed over classes: 0 is best, 2 the worst.
+        ece: expected calibration error in 15 bins of equal width.
+        adaptive_ece: likewise in bins of equally many images.
+        bins: those of equally many images, the least confident first.
+    """
+
+    nll: float
+    brier: float
+    ece: float
+    adaptive_ece: float
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What a temperature does.
+
+    Attributes:
+        temperature: that makes val likeliest; over 1 the model was too sure of itself.
+        images: of val, that it was fitted on.
+        before: by split, of the probabilities as they are.
+        after: by split, at the temperature. Val's own figures are those of the fit.
+    """
+
+    temperature: float
+    images: int
+    before: Mapping[str, Belief]
+    after: Mapping[str, Belief]
+
+
+def calibrate(
+    probabilities: Mapping[str, Floats], labels: Mapping[str, Ints], fitted_on: str = "val"
+) -> Calibration:
+    """A temperature, fitted on one split alone, and the belief in every split before and after it.
+
+    Args:
+        probabilities: split -> (N, C).
+        labels: split -> class numbers (N,).
+        fitted_on: the split that gives the temperature.
+    """
+    factor = fit_temperature(probabilities[fitted_on], labels[fitted_on])
+    return Calibration(
+        temperature=factor,
+        images=len(labels[fitted_on]),
+        before={split: belief(found, labels[split]) for split, found in probabilities.items()},
+        after={
+            split: belief(tempered(found, factor), labels[split]) for split, found in probabilities.items()
+        },
+    )
+
+
+def fit_temperature(probabilities: Floats, labels: Ints) -> float:
+    """The temperature of the lowest negative log-likelihood (not of the lowest ECE, which has no gradient).
+
+    Rows that are not finite are left out. One image's worth of the targets is spread over all classes, since
+    answers that are all right would ask for certainty (Platt 1999, as for his sigmoid). Source: Guo et al.
+    2017 (arXiv:1706.04599), section 4.2.
+    """
+    from scipy.optimize import minimize_scalar
+
+    whole = np.isfinite(probabilities).all(axis=1)
+    if not whole.any():
+        return 1.0
+    logits, own = _logits(np.asarray(probabilities, np.float64)[whole]), np.asarray(labels)[whole]
+    spread = 1 / (len(own) + 2)
+    wanted = (1 - spread) * logits[np.arange(len(own)), own] + spread * logits.mean(axis=1)
+
+    def loss(log: float) -> float:
+        scaled = logits / np.exp(log)
+        return float((np.log(np.exp(scaled).sum(axis=1)) - wanted / np.exp(log)).mean())
+
+    ends = (np.log(COLDEST), np.log(HOTTEST))
+    found = minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-4})
+    # One that gains nothing is none.
+    return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
+
+
+def tempered(probabilities: Floats, temperature: float) -> Floats:
+    """The probabilities (N, C) of logits divided by a temperature.
+
+    The logarithms of a softmax are its logits less a number that the next softmax takes out again. Rows
+    that are not finite stay so.
+    """
+    powers = np.exp(_logits(np.asarray(probabilities, np.float64)) / temperature)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _logits(probabilities: Floats) -> Floats:
+    """Logits (N, C) that give the probabilities, each row's highest 0."""
+    logits = np.log(np.clip(probabilities, 1e-30, None))
+    return np.asarray(logits - logits.max(axis=1, keepdims=True))
+
+
+def belief(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> Belief:
+    """How far the probabilities (N, C) can be believed on images of these labels (N,)."""
+    found = adaptive_bins(probabilities, labels, bins)
+    gaps = [one.images * abs(one.confidence - one.accuracy) for one in found]
+    return Belief(
+        nll=nll(probabilities, labels),
+        brier=brier(probabilities, labels),
+        ece=ece(probabilities, labels, bins),
+        adaptive_ece=float(sum(gaps) / len(labels)),
+        bins=found,
+    )
+
+
+def brier(probabilities: Floats, labels: Ints) -> float:
+    """The mean over images of sum_c (p_c - [c is the label])^2, 0..2; a row that is not finite counts 2.
+
+    Source: Brier 1950.
+    """
+    p = np.asarray(probabilities, np.float64)
+    truth = np.eye(p.shape[1])[np.asarray(labels)]
+    squares = np.square(p - truth).sum(axis=1)
+    return float(np.where(np.isfinite(p).all(axis=1), squares, 2.0).mean())
+
+
+def adaptive_bins(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> tuple[Bin, ...]:
+    """Bins of equally many images (to one) by confidence; fewer where there are fewer images.
+
+    A row that is not finite is wrong with confidence 1. Source: Nguyen and O'Connor 2015, section 3.
+    """
+    finite = np.isfinite(probabilities).all(axis=1)
+    confidence = np.where(finite, np.asarray(probabilities, np.float64).max(axis=1), 1.0)
+    right = predict(probabilities) == np.asarray(labels)
+    order = np.argsort(confidence, kind="stable")
+    parts = np.array_split(order, min(bins, len(order)))
+    return tuple(_bin(confidence[part], right[part]) for part in parts)
+
+
+def _bin(confidence: Floats, right: np.ndarray) -> Bin:
+    low, high = wilson(int(right.sum()), len(right))
+    return Bin(
+        images=len(right),
+        confidence=float(confidence.mean()),
+        accuracy=float(right.mean()),
+        low=low,
+        high=high,
+    )

@@ -1,0 +1,76 @@
+"""Whether one classifier is better than another on the same images, or only luckier."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from transferkit.evaluation.metrics import Bools
+
+RESAMPLES = 10_000
+# Below it a difference is no chance.
+LEVEL = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired:
+    """Two classifiers on the same images.
+
+    Attributes:
+        n: images of both.
+        only_first: that the first alone has right; `only_second` the second alone.
+        difference: top-1 of the second less that of the first; `low` and `high` its 95 % interval by a
+            bootstrap over images.
+        p: of McNemar's exact test: the chance of a split as uneven if both were equally good.
+    """
+
+    n: int
+    only_first: int
+    only_second: int
+    difference: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the difference is more than chance would bring."""
+        return self.p < LEVEL
+
+
+def paired(first: Bools, second: Bools) -> Paired:
+    """Two classifiers compared.
+
+    Args:
+        first: whether it has each image right, (N,).
+        second: likewise on the same images.
+
+    Raises:
+        ValueError: no images, or not as many.
+    """
+    first, second = np.asarray(first, bool), np.asarray(second, bool)
+    if first.shape != second.shape or not len(first):
+        raise ValueError(f"two answers to each image are needed, at least one: {first.shape}, {second.shape}")
+    n, lost, won = len(first), int((first & ~second).sum()), int((~first & second).sum())
+    # A mean of -1, 0 and 1 over images: its resamples are multinomial draws. Seed 0, for a report made anew.
+    drawn = np.random.default_rng(0).multinomial(n, [won / n, lost / n, (n - won - lost) / n], RESAMPLES)
+    low, high = np.percentile((drawn[:, 0] - drawn[:, 1]) / n, [2.5, 97.5])
+    return Paired(
+        n=n,
+        only_first=lost,
+        only_second=won,
+        difference=(won - lost) / n,
+        low=float(low),
+        high=float(high),
+        p=mcnemar(lost, won),
+    )
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The p of McNemar's exact two-sided test: a fair coin among the images that one alone has right.
+
+    Source: McNemar 1947; exact form as in Fagerland, Lydersen and Laake 2013, section "exact conditional".
+    """
+    from scipy.stats import binomtest
+
+    images = only_first + only_second
+    return float(binomtest(only_first, images, 0.5).pvalue) if images else 1.0

@@ -1,0 +1,83 @@
+"""Images of no class at all: a score of how far they lie from what was trained on, and how well it tells."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from transferkit.evaluation.metrics import Floats
+
+# Share of known images that shall pass.
+PASSING = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown:
+    """How well a score tells images of unknown things from those of the classes.
+
+    Attributes:
+        known: images of the classes; `unknown` of none.
+        auroc: chance that an unknown image has the higher score, 0..1; .5 is guessing.
+        fpr95: share of unknown images that pass where 95 % of the known do; lower is better.
+        threshold: the score that 95 % of the known stay under.
+    """
+
+    known: int
+    unknown: int
+    auroc: float
+    fpr95: float
+    threshold: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def judge_unknown(known: Floats, unknown: Floats) -> Unknown:
+    """How well scores tell two kinds of images apart; higher is stranger.
+
+    Args:
+        known: scores (N,) of images of the classes.
+        unknown: scores (M,) of images of none.
+
+    Raises:
+        ValueError: one of them is empty.
+    """
+    if not len(known) or not len(unknown):
+        raise ValueError(
+            f"images of both kinds are needed, not {len(known)} known and {len(unknown)} unknown"
+        )
+    # Of all pairs, those in which the unknown image is the stranger; ties count half (Mann and Whitney).
+    ordered = np.sort(known)
+    below = np.searchsorted(ordered, unknown, "left")
+    through = np.searchsorted(ordered, unknown, "right")
+    threshold = float(np.quantile(known, PASSING, method="higher"))
+    return Unknown(
+        known=len(known),
+        unknown=len(unknown),
+        auroc=float((below + through).mean() / 2 / len(known)),
+        fpr95=float((unknown <= threshold).mean()),
+        threshold=threshold,
+    )
+
+
+def strangeness(features: Floats, reference: Floats, neighbours: int = 1) -> Floats:
+    """How far images lie from those trained on, (N,), 0..2: one less the cosine to the k-th nearest.
+
+    Needs no shape of the classes and no tuning. Source: Sun et al. 2022, "Out-of-distribution detection with
+    deep nearest neighbors" (arXiv:2204.06507).
+
+    Args:
+        features: (N, D) of the images that are asked about.
+        reference: (M, D) of images that were trained on.
+        neighbours: k; fewer where there are fewer images. The nearest alone tells as well as the fifth
+            (`docs/report.md`).
+    """
+    near = min(neighbours, len(reference))
+    likeness = _unit(features) @ _unit(reference).T
+    return np.asarray(1 - np.partition(likeness, -near, axis=1)[:, -near])
+
+
+def _unit(features: Floats) -> Floats:
+    found = np.asarray(features, np.float64)
+    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))

@@ -1,0 +1,41 @@
+"""What a run tells, and to whom."""
+
+from dataclasses import dataclass
+
+from transferkit.recipe.checking import knob
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """Keys of the report and of what is written beside it."""
+
+    target_precision: float = knob(
+        0.95,
+        "Share of answers that shall be right where the model may say it does not know; sets the threshold.",
+        kind=float,
+        low=0.01,
+        high=1.0,
+        flag=True,
+    )
+    min_top1: float | None = knob(
+        None,
+        "Exit with 1 where top-1 on test (or val) is below; 0 to 1.",
+        kind=float,
+        low=0.0,
+        high=1.0,
+        flag=True,
+    )
+    against: str | None = knob(None, "Earlier run that the report compares with.", flag=True)
+    fixes: str | None = knob(
+        None,
+        "CSV of path and label (a run's fixes.csv): labels that stand in for those of the data.",
+        flag=True,
+    )
+    tensorboard: str | None = knob(
+        None, "Folder that TensorBoard reads: curves, confusion, settings.", flag=True
+    )
+    mlflow: str | None = knob(
+        None,
+        "Tracking server (URI) that gets settings, scores and the run folder; needs the extra mlflow.",
+        flag=True,
+    )
