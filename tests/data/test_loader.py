@@ -198,3 +198,11 @@ def test_mixed_batches_have_shares_of_classes_and_weights_by_them(multilabel: bo
     assert ((shares > 0.01) & (shares < 0.99)).any()
     assert not np.array_equal(images, PIXELS)
     assert np.allclose(each, shares @ weights, atol=1e-5)
+
+
+def test_a_policy_is_traced_once_for_all_epochs():
+    augment = augmentation(["rotation", "mixup"])
+    for epoch in range(3):
+        found = epoch_batches(Kept(), LABELS % 3, np.arange(ROWS), batch_size=4, augment=augment, epoch=epoch)
+        assert [len(batch[0]) for batch in found] == [4, 4, 3]
+    assert augment.traced.experimental_get_tracing_count() == 1

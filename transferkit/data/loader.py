@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -98,7 +99,7 @@ def epoch_batches(
     )
     batches = tf.data.Dataset.from_generator(generate, output_signature=signature)
     if augment:
-        batches = batches.map(augment.batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        batches = batches.map(augment.traced, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     steps = -(-len(order) // batch_size)
     pairs = batches.map(lambda x, y, keys: (x, y))
     if weights is not None:
@@ -124,6 +125,13 @@ class Augmentation:
     def mixes(self) -> bool:
         """Whether labels become shares of several classes."""
         return bool(self.pipeline.mixers)
+
+    @cached_property
+    def traced(self) -> Any:
+        """`batch`, traced once for all epochs: some policies take seconds to trace."""
+        import tensorflow as tf
+
+        return tf.function(self.batch)
 
     def batch(self, images: Any, labels: Any, keys: Any) -> tuple[Any, Any, Any]:
         """A batch changed: each image by its own key, what mixes by that of the first."""

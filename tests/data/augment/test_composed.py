@@ -43,6 +43,7 @@ def test_enhancements_are_pillows(name: str, enhance: Callable[..., Any], streng
         ("posterize", 3.0, ImageOps.posterize(PILLOW, 3)),
         ("solarize", 100.0, ImageOps.solarize(PILLOW, 100)),
         ("autocontrast", 0.0, ImageOps.autocontrast(PILLOW)),
+        ("equalize", 0.0, ImageOps.equalize(PILLOW)),
         ("invert", 0.0, ImageOps.invert(PILLOW)),
     ],
 )

@@ -40,8 +40,10 @@ def _zoom(values: Values) -> Any:
 
 
 def _saturation(strength: float) -> Any:
+    # What is drawn, f, becomes the factor f / (1 - f): the ends are those of 1 - strength and 1 + strength.
+    ends = (1 - strength) / (2 - strength), (1 + strength) / (2 + strength)
     # This layer clips the saturation of the HSV space, which goes from 0 to 1 whatever RGB does.
-    return keras.layers.RandomSaturation(_around(strength), value_range=(0, 1))
+    return keras.layers.RandomSaturation(ends, value_range=(0, 1))
 
 
 def _erasing(sides: tuple[float, float], fill: float | None) -> Any:

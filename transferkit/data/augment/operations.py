@@ -64,6 +64,20 @@ def _posterized(image: Any, bits: Any) -> Any:
     return tf.floor(image / step) * step
 
 
+def _equalized(image: Any) -> Any:
+    """Pillow's ImageOps.equalize: each colour by a table, from how many pixels are darker."""
+    values = tf.cast(tf.round(image), tf.int32)
+
+    def one(channel: Any) -> Any:
+        counts = tf.math.bincount(tf.reshape(channel, [-1]), minlength=256, maxlength=256)
+        brightest = tf.gather(counts, tf.reduce_max(channel))
+        step = (tf.reduce_sum(counts) - brightest) // 255
+        table = (step // 2 + tf.cumsum(counts, exclusive=True)) // tf.maximum(step, 1)
+        return tf.where(step > 0, tf.gather(tf.minimum(table, 255), channel), channel)
+
+    return tf.cast(tf.stack([one(values[..., number]) for number in range(3)], axis=-1), tf.float32)
+
+
 def _layer(name: str) -> Operation:
     change = layer_change(name, {})
     # These layers draw nothing.
@@ -90,7 +104,7 @@ def operations() -> Mapping[str, Operation]:
         "posterize": _posterized,
         "solarize": lambda image, threshold: tf.where(image < threshold, image, 255.0 - image),
         "autocontrast": _layer("autocontrast"),
-        "equalize": _layer("equalize"),
+        "equalize": lambda image, strength: _equalized(image),
         "invert": lambda image, strength: 255.0 - image,
     }
 

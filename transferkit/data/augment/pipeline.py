@@ -27,7 +27,7 @@ from transferkit.data.decode import CROP_RATIO
 from transferkit.errors import UsageError
 
 # Part of the key of every view: raise it when a change here, or in a step, changes pixels.
-AUGMENT_VERSION = 1
+AUGMENT_VERSION = 2
 # What a step may be off by rounding.
 ROUNDING = 0.01
 # Images that `changed` works on at a time.
