@@ -208,7 +208,8 @@ def _overfitting(curves: Curves) -> Diagnosis | None:
 
 def _underfitting(curves: Curves) -> Diagnosis | None:
     train, val = curves.train_top1[-1], curves.val_top1[-1]
-    if train >= FITTED or train - val > max(GAP, 2 * _error(curves)):
+    # Train's is of changed images, or with parts dropped, where that was asked for: val may be higher.
+    if max(train, val) >= FITTED or train - val > max(GAP, 2 * _error(curves)):
         return None
     more = (
         "Fine-tune (--strategy finetune-top)"
