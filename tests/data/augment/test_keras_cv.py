@@ -75,6 +75,18 @@ def test_repeated_augmentation_makes_the_batch_larger():
     assert labels.numpy().sum(axis=0).tolist() == [4, 4]
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"keras_cv.RandomJpegQuality": {"factor": [20, 80]}},
+        {"keras_cv.AugMix": {"value_range": [0, 255], "severity": 0.5}},
+    ],
+)
+def test_layers_that_lose_shapes_or_draw_many_numbers_at_once_are_steps(step: dict[str, Any]):
+    found = changed([step], PICTURES[:4])
+    assert found.shape == (4, SIZE, SIZE, 3) and np.array_equal(found, changed([step], PICTURES[:4]))
+
+
 def test_what_draws_for_others_is_what_it_was_before():
     import tensorflow as tf
 
@@ -93,6 +105,7 @@ def test_what_draws_for_others_is_what_it_was_before():
         ({"keras.CenterCrop": {"height": 9, "width": 9}}, "it makes images (9, 9, 3) of (48, 48, 3)"),
         ({"keras.Dense": {}}, "step keras.Dense: its layer does not take"),
         ({"keras.Flatten": {}}, "the shape must be kept"),
+        ({"keras.AugMix": {"value_range": [0, 255]}}, "it draws other numbers each time it is built"),
     ],
 )
 def test_a_layer_that_cannot_be_a_step_is_refused(step: dict[str, Any], told: str):

@@ -86,7 +86,10 @@ def keras_cv_draws(layers: Sequence[Any], draws: Draws) -> Iterator[None]:
     generator = _Generator(draws)
 
     def gamma(shape: Any, alpha: Any, beta: Any = None, dtype: Any = tf.float32, **_: Any) -> Any:
-        return tf.random.stateless_gamma(shape, draws.next(), alpha, beta, tf.as_dtype(dtype))
+        # `tf.random.gamma` gives so many for each alpha, the stateless one takes the whole shape.
+        sizes = tf.reshape(tf.cast(tf.convert_to_tensor(shape), tf.int32), [-1])
+        whole = tf.concat([sizes, tf.shape(alpha)], axis=0)
+        return tf.random.stateless_gamma(whole, draws.next(), alpha, beta, tf.as_dtype(dtype))
 
     def shuffle(value: Any, **_: Any) -> Any:
         return tf.gather(value, draws.shuffled(tf.shape(value)[0]))

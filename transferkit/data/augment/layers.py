@@ -144,7 +144,12 @@ def named_change(step: Step) -> Change:
     layer = named_layer(step)
 
     def change(image: Any, draws: Draws) -> Any:
-        return called(layer, image[None], draws)[0]
+        found = called(layer, image[None], draws)[0]
+        if not found.shape.is_compatible_with(image.shape):
+            told = tuple(found.shape), tuple(image.shape)
+            raise ValueError(f"it makes images {told[0]} of {told[1]}; the shape must be kept")
+        # Some layers lose the shape on their way through NumPy.
+        return tf.ensure_shape(found, image.shape)
 
     return change
 

@@ -1,7 +1,8 @@
 """Policies carried out: in tf.data, each image for itself, then batches mixed."""
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -57,21 +58,28 @@ class Pipeline:
             image: uint8 or float `(K, K, 3)`, K at least S: what is not cropped is cut to its middle.
             key: int32 `(2,)`, see `drawing.keys_of`.
         """
+        return tf.clip_by_value(self._drawn(image, key), 0.0, 255.0)
+
+    def _drawn(self, image: Any, key: Any) -> Any:
         draws = Draws(key)
         found = tf.cast(image, tf.float32)
         for chance, change in self.changes:
             found = _perhaps(found, change, chance, draws)
-        return tf.clip_by_value(_middle(found, self.size), 0.0, 255.0)
+        return _middle(found, self.size)
 
     def images(self, images: Any, keys: Any) -> Any:
         """float32 `(n, S, S, 3)`: each image by its own key."""
         if not self.changes and images.shape[1] == self.size:
             return tf.cast(images, tf.float32)
-        return tf.map_fn(
-            lambda pair: self.image(*pair),
-            (images, keys),
-            fn_output_signature=tf.TensorSpec((self.size, self.size, 3), tf.float32),
-        )
+        return self._each(self.image, images, keys)
+
+    def unclipped(self, images: Any, keys: Any) -> Any:
+        """`images`, but what leaves 0..255 is left there."""
+        return self._each(self._drawn, images, keys)
+
+    def _each(self, change: Callable[[Any, Any], Any], images: Any, keys: Any) -> Any:
+        kind = tf.TensorSpec((self.size, self.size, 3), tf.float32)
+        return tf.map_fn(lambda pair: change(*pair), (images, keys), fn_output_signature=kind)
 
     def changed(self, images: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """`images` of arrays, outside of a data set; compiled once."""
@@ -190,33 +198,42 @@ def _check_mixing(policy: Policy, made: Pipeline) -> None:
     try:
         found, shares = tf.function(made.mixed)(images, tf.one_hot(tf.range(4), 4), tf.constant([1, 2]))
     except Exception as error:  # whatever a layer raises that is not made for this
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise UsageError(f"step {names}: its layer fails on a batch: {told[0]}") from error
+        raise UsageError(f"step {names}: its layer fails on a batch: {_cause(error)}") from error
     if found.shape[1:] != images.shape[1:] or not np.allclose(shares.numpy().sum(axis=1), 1, atol=0.01):
         raise UsageError(f"step {names}: it must keep the shape of images, and labels that sum to 1.")
+
+
+def _cause(error: Exception) -> str:
+    """The line of an error that says what is wrong; Keras and AutoGraph put others around it."""
+    inner = getattr(getattr(error, "ag_error_metadata", None), "cause_message", "") or str(error)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in inner.splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Exception encountered", "Arguments"))]
+    return told[0] if told else type(error).__name__
 
 
 def _check(step: Step, change: Change, size: int) -> None:
     """Refuse a layer of whom nothing is known if it does to images what no step may.
 
     Raises:
-        UsageError: it fails, changes the shape, or leaves 0..255.
+        UsageError: it fails, changes the shape, leaves 0..255, or draws from elsewhere than the image's key.
     """
     grid = np.linspace(0, 255, size, dtype=np.float32)
     across = np.tile(grid, (size, 1))
     ramp = np.stack([across, across.T, np.full((size, size), 99.0)], axis=-1)
     tried = np.stack([ramp, np.zeros_like(ramp), np.full_like(ramp, 255.0)]).astype(np.float32)
-    run = tf.function(lambda image, key: change(image, Draws(key)))
-    for number, image in enumerate(tried):
-        try:
-            found = run(tf.constant(image), tf.constant([number, 1], tf.int32)).numpy()
-        except Exception as error:  # whatever a layer raises that is not made for this
-            told = str(error).strip().splitlines() or [type(error).__name__]
-            raise UsageError(f"step {step.name}: its layer fails on an image: {told[-1]}") from error
-        if found.shape != image.shape:
-            raise UsageError(
-                f"step {step.name}: it makes images {found.shape} of {image.shape}; the shape must be kept."
-            )
+    keys = tf.constant([[number, 1] for number in range(len(tried))], tf.int32)
+    # As in a run, traced twice: what chooses while it is traced does not choose by the image.
+    runs = [tf.function(Pipeline([(1.0, change)], [], size).unclipped) for _ in range(2)]
+    try:
+        made, again = (run(tf.constant(tried), keys).numpy() for run in runs)
+    except Exception as error:  # whatever a layer raises that is not made for this
+        raise UsageError(f"step {step.name}: its layer fails on an image: {_cause(error)}") from error
+    if not np.allclose(made, again, atol=ROUNDING):
+        raise UsageError(
+            f"step {step.name}: it draws other numbers each time it is built, so a run could not be repeated "
+            "or gone on with. Steps of transferkit's own do not: 'transferkit augment --steps'."
+        )
+    for found in made:
         if not np.isfinite(found).all() or found.min() < -ROUNDING or found.max() > 255 + ROUNDING:
             raise UsageError(
                 f"step {step.name}: it gives values from {found.min():.4g} to {found.max():.4g}; 0..255 must "
