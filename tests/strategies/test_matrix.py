@@ -102,3 +102,12 @@ def test_several_stages_are_tried_on_photographs_too():
     named = cell(similarity="similar", amount="little", evidence=measured(SIMILAR))
     assert (named.strategy, named.why) == ("linear", "The matrix: similar to ImageNet, little data: linear.")
     assert cell().strategy == "linear"  # before anything is measured
+
+
+@pytest.mark.parametrize(("distance", "gap"), [(0.22, 0.0), (0.28, 0.2)])
+def test_lots_of_data_in_the_grey_zone_are_fine_tuned_deep(distance: float, gap: float):
+    grey = cell(per_class=300, images=3000, evidence=measured(distance, gap=gap))
+    assert grey.strategy == "finetune-deep" and grey.amount.verdict == "lots"
+    assert ("near its border" in grey.why) is (grey.plain == "finetune-top")
+    stated = cell(per_class=300, images=3000, similarity="similar", evidence=measured(distance, gap=gap))
+    assert stated.strategy == "finetune-top"

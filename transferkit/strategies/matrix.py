@@ -52,7 +52,19 @@ class Cell:
         """
         if self.try_both:
             return MATRIX[self.similarity, "lots"]
+        if self.grey:
+            return MATRIX["different", "lots"]
         return "multistage" if self.several_stages else self.plain
+
+    @property
+    def grey(self) -> bool:
+        """Whether there are lots of data whose similarity is not sure.
+
+        Thawing many stages includes thawing few: those nearer the input take smaller steps, and what comes
+        of it is kept only as far as val likes it.
+        """
+        near = self.similar is not None and self.similar.near
+        return near and self.amount.verdict == "lots" and None in self.stated and self.stated[0] is None
 
     @property
     def several_stages(self) -> bool:
@@ -85,6 +97,11 @@ class Cell:
         told = f"The matrix: {relation}, {much}: {self.plain}"
         if self.several_stages:
             return f"{told}; several stages cost nothing more, so multistage is tried too and val decides."
+        if self.grey and self.strategy != self.plain:
+            return (
+                f"{told}; but the similarity is near its border, so {self.strategy}, which thaws those "
+                "stages too, is done and val decides how much of it is kept."
+            )
         if not self.try_both:
             return f"{told}."
         if self.amount.near:
