@@ -10,6 +10,7 @@ from transferkit.strategies.augmenting import CHANGES, Recognised, choose_policy
         (0.9, 0.95, 0.01, True),  # better is no loss
         (0.9, 0.84, 0.01, False),  # 6.7 % lost, six errors
         (0.9, 0.84, 0.05, True),  # as much, but it may be chance
+        (0.9, 0.9, 0.06, False),  # so few images that a tenth less might be chance
         (0.9, 0.87, 0.001, True),  # no chance, but 3.3 %
     ],
 )
@@ -34,25 +35,34 @@ def test_digits_are_not_mirrored():
 
 
 @pytest.mark.parametrize(
-    ("plain", "images", "classes", "known"),
+    ("plain", "images", "guess", "known"),
     [
-        (0.8, 100, 5, True),
-        (0.8, 39, 5, False),
-        (0.25, 100, 5, False),
-        (0.55, 40, 2, False),
-        (0.9, 40, 2, True),
+        (0.8, 100, 0.2, True),
+        (0.8, 39, 0.2, False),
+        (0.25, 100, 0.2, False),
+        (0.55, 40, 0.5, False),
+        (0.9, 40, 0.5, True),
+        (0.9, 100, 0.9, False),  # always the largest class
     ],
 )
 def test_few_images_and_a_guessing_classifier_say_nothing(
-    plain: float, images: int, classes: int, known: bool
+    plain: float, images: int, guess: float, known: bool
 ):
     safety = {name: Recognised(plain, plain, 0.01) for name in CHANGES}
-    assert (told_apart(safety, images, classes) != {}) is known
+    assert (told_apart(safety, images, guess) != {}) is known
 
 
 def test_everything_safe_leaves_the_policy_whole():
     chosen = choose_policy("similar", "lots", {name: Recognised(0.8, 0.8, 0.01) for name in CHANGES})
     assert chosen.left_out == () and "without" not in chosen.sentence
+
+
+@pytest.mark.parametrize(("similarity", "mirrored"), [("similar", True), ("different", False)])
+def test_what_so_few_images_cannot_show_is_not_taken_for_safe(similarity: str, mirrored: bool):
+    chosen = choose_policy(similarity, "little", {name: Recognised(0.8, 0.8, 0.06) for name in CHANGES})
+    assert ("mirror" not in chosen.left_out) is mirrored
+    assert {"upside-down", "rotation", "colour"} <= set(chosen.left_out)
+    assert "mirroring cannot be judged by so few images (80% recognised" in chosen.sentence
 
 
 @pytest.mark.parametrize(("similarity", "mirrored"), [("similar", True), ("different", False)])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 CHANGES = {
     "mirror": "mirroring",
     "upside-down": "turning upside down",
-    "rotation": "rotation by 15 degrees",
+    "rotation": "rotation by up to 15 degrees",
     "colour": "changed colours",
 }
 # A change is unsafe where the classifier knows so much less of the changed images, as a share ...
@@ -38,26 +38,38 @@ class Recognised:
     error: float
 
     @property
-    def safe(self) -> bool:
-        """Whether the change leaves images what they are, as far as can be told."""
+    def unsafe(self) -> bool:
+        """Whether the change makes something else of images, as far as can be told."""
         lost = self.plain - self.changed
-        return not (lost > LOST * self.plain and lost > ERRORS * self.error)
+        return lost > LOST * self.plain and lost > ERRORS * self.error
+
+    @property
+    def unclear(self) -> bool:
+        """Whether there were too few images to see a loss that matters, and none was seen."""
+        return not self.unsafe and ERRORS * self.error > SEEN * self.plain
+
+    @property
+    def safe(self) -> bool:
+        """Whether it leaves images what they are: a loss would have been seen."""
+        return not (self.unsafe or self.unclear)
 
 
-# Fewer images cannot show a loss of a twentieth.
+# Fewer images show nothing.
 LEAST_IMAGES = 40
+# Where a loss of this share would be no more than chance, nothing is said of a change.
+SEEN = 0.1
 
 
-def told_apart(safety: Mapping[str, Recognised], images: int, classes: int) -> dict[str, Recognised]:
+def told_apart(safety: Mapping[str, Recognised], images: int, guess: float) -> dict[str, Recognised]:
     """What was measured, or nothing where it can say nothing: few images, or a classifier that guesses.
 
     Args:
         safety: of each change.
         images: that were asked about.
-        classes: how many there are.
+        guess: share of the most frequent class among them, 0..1, which an answer without a look reaches.
     """
     plain = min(one.plain for one in safety.values())
-    guessing = 1 / classes + 3 * (plain * (1 - plain) / images) ** 0.5
+    guessing = guess + 3 * (plain * (1 - plain) / images) ** 0.5
     return dict(safety) if images >= LEAST_IMAGES and plain > guessing else {}
 
 
@@ -96,18 +108,26 @@ def choose_policy(similarity: str, amount: str, safety: Mapping[str, Recognised]
             of things bear is safe.
     """
     policy = AUTO_POLICY[similarity, amount]
+    # Photographs of things bear to be mirrored; of the rest nothing is taken for granted.
+    doubtful = ("upside-down", "rotation", "colour", *(("mirror",) if similarity == "different" else ()))
     if not safety:
-        left_out = ("upside-down", "rotation", "colour", *(("mirror",) if similarity == "different" else ()))
-        return Chosen(policy, left_out, f"Augmentation: {policy}; what is safe could not be measured.")
-    unsafe = tuple(name for name, found in safety.items() if not found.safe)
+        return Chosen(policy, doubtful, f"Augmentation: {policy}; what is safe could not be measured.")
+    left_out = tuple(
+        name for name, found in safety.items() if found.unsafe or (found.unclear and name in doubtful)
+    )
     told = "; ".join(
-        f"{CHANGES[name]} {'is NOT safe' if name in unsafe else 'is safe'} ({found.changed:.0%} recognised, "
-        f"{found.plain:.0%} unchanged)"
+        f"{CHANGES[name]} {_verdict(found)} ({found.changed:.0%} recognised, {found.plain:.0%} unchanged)"
         for name, found in safety.items()
     )
-    without = f", without any {' or '.join(CHANGES[name] for name in unsafe)}" if unsafe else ""
+    without = f", without any {' or '.join(CHANGES[name] for name in left_out)}" if left_out else ""
     rule = f"not safe is over {LOST:.0%} fewer, and more than chance"
-    return Chosen(policy, unsafe, f"Augmentation: {policy}{without}: measured on train ({rule}), {told}.")
+    return Chosen(policy, left_out, f"Augmentation: {policy}{without}: measured on train ({rule}), {told}.")
+
+
+def _verdict(found: Recognised) -> str:
+    if found.unsafe:
+        return "is NOT safe"
+    return "cannot be judged by so few images" if found.unclear else "is safe"
 
 
 def linear_views(images: int) -> int:
