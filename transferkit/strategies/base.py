@@ -263,7 +263,8 @@ def _rate(setting: Setting, only: str) -> float:
 def _tuning(setting: Setting, stages: tuple[str, ...], only: str) -> Tuning:
     own = 1.0 if only == "batchnorm" else RATE_DECAY  # a few scales and offsets cannot spoil much
     decay = own if setting.rate_decay is None else setting.rate_decay
-    behind = [len(setting.stages) - 1 - setting.stages.index(stage) for stage in stages]
+    # From the last that trains: where early stages are chosen, they are what is to learn.
+    behind = range(len(stages) - 1, -1, -1)
     return Tuning(
         stages=stages,
         only=only,
