@@ -1,6 +1,7 @@
 """Augmentation of a run: what is safe, the policy made ready, the views in the bank."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from transferkit.training.choosing import MOST_VIEWED
 from transferkit.training.evidence import sample_images, subsample
 from transferkit.training.safety import measure_safety
 from transferkit.training.views import Viewed, view_bank
+
+if TYPE_CHECKING:
+    from transferkit.data.augment.pipeline import Pipeline
 
 
 def measured_safety(work: Work) -> dict[str, Recognised]:
@@ -35,37 +39,44 @@ def measured_safety(work: Work) -> dict[str, Recognised]:
     say("evidence: what changes the images bear")
     images = decode_batch(paths, work.extractor.policy)
     numbers = np.unique(labels[apart], return_inverse=True)[1]
-    return told_apart(
-        measure_safety(work.extractor, images, numbers, folds), len(rows), int(numbers.max()) + 1
-    )
+    guess = float(np.bincount(numbers).max() / len(numbers))
+    return told_apart(measure_safety(work.extractor, images, numbers, folds), len(rows), guess)
 
 
 def with_augmentation(work: Work) -> Work:
     """The work with its policy made ready, and with views in its bank where the plan has them."""
-    policy = _usable(work)
+    policy = usable_policy(work)
     if not policy:
         return work
-    from transferkit.data.augment.own import colour_axes
-    from transferkit.data.augment.pipeline import pipeline
-
     train, extractor = work.rows["train"], work.extractor
-    axes = None
-    if policy.has("pca_noise"):
-        axes = colour_axes(sample_images(extractor, work.index, train, work.recipe.seed))
-    size, seen = extractor.policy.size_px, extractor.policy.seen
-    work = replace(work, pipeline=pipeline(policy, size, axes, seen=seen))
+    work = replace(work, pipeline=policy_pipeline(work, policy))
     work, count = _views(work)
     if not count:
         return work
     # What is cross-validated trains on every image of a fold once.
     rows = train if work.folds is None else np.union1d(train, np.flatnonzero(work.folds >= 0))
-    own = pipeline(policy.without_mixing(), size, axes, seen=seen)
+    own = policy_pipeline(work, policy.without_mixing())
     viewed = Viewed(index=work.index, rows=rows, pipeline=own, count=count)
     say(f"bank: {viewed.count} views of each of {len(rows)} images that train")
     return replace(work, bank=view_bank(extractor, viewed, work.bank, work.watch), views=viewed.count)
 
 
-def _usable(work: Work) -> Policy:
+def policy_pipeline(work: Work, policy: Policy) -> "Pipeline":
+    """A policy made ready for the images of a run.
+
+    Raises:
+        UsageError: see `data.augment.pipeline.pipeline`.
+    """
+    from transferkit.data.augment.own import colour_axes
+    from transferkit.data.augment.pipeline import pipeline
+
+    extractor, axes = work.extractor, None
+    if policy.has("pca_noise"):
+        axes = colour_axes(sample_images(extractor, work.index, work.rows["train"], work.recipe.seed))
+    return pipeline(policy, extractor.policy.size_px, axes, seen=extractor.policy.seen)
+
+
+def usable_policy(work: Work) -> Policy:
     """The plan's policy, without what blends labels where nothing of the plan takes them."""
     policy = work.plan.augment.policy
     return policy if work.plan.finetune else policy.without_mixing()

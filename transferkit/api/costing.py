@@ -8,20 +8,27 @@ from functools import partial
 
 import numpy as np
 
+from transferkit.api.augmenting import policy_pipeline, usable_policy
 from transferkit.api.linear_candidates import fit, fit_tried
 from transferkit.api.work import Work
 from transferkit.data.index import Index
 from transferkit.plan import Plan, late_stages
+from transferkit.plan.augmenting import check_labels
 from transferkit.progress import hidden, say
 from transferkit.strategies import Phase
-from transferkit.strategies.augmenting import MOST_MAPS
 from transferkit.strategies.cost import Estimate, Span, estimate, inputs_of
 from transferkit.strategies.rates import Load, Pilot
 from transferkit.strategies.time_limit import Fitted, check_linear_fits, fit_into
 from transferkit.timing import in_words
 from transferkit.training.bank import Extractor
 from transferkit.training.memory import limit_bytes
-from transferkit.training.pilot import pilot_features, pilot_linear, pilot_step, stage_costs
+from transferkit.training.pilot import (
+    pilot_change,
+    pilot_features,
+    pilot_linear,
+    pilot_step,
+    stage_costs,
+)
 from transferkit.training.shards import read_shards
 
 
@@ -58,6 +65,8 @@ def pilot_phases(work: Work, known: Pilot, images: np.ndarray) -> Pilot:
     started, pilot = time.perf_counter(), known
     rows = _representatives(work)
     with hidden():
+        if (policy := usable_policy(work)).own:
+            pilot = pilot_change(pilot, work.extractor, policy_pipeline(work, policy))
         for phase in work.plan.phases:
             if phase.kind == "linear":
                 pilot = pilot_linear(pilot, phase.name, partial(_fit_on, work, phase), rows)
@@ -85,7 +94,7 @@ def load_of(work: Work) -> Load:
         disk_limit=min(recipe.bank_limit_gb * 1e9, free / 2),
         memory_limit=limit_bytes(recipe.limit_memory),
         views=work.plan.augment.views,
-        maps=MOST_MAPS if work.plan.augment.policy.own else 0,
+        maps=work.plan.augment.maps if work.plan.augment.policy.own else 0,
         anew=bool(work.plan.augment.policy.mixing),
         value_bytes=4 if work.extractor.precision == "float32" else 2,
     )
@@ -111,14 +120,16 @@ def fitted_plan(work: Work, pilot: Pilot, left: float) -> Plan:
 def with_phases(plan: Plan, fitted: Fitted) -> Plan:
     """A plan with the phases that fit, and why."""
     resolved = {key: value for key, value in plan.resolved.items() if key not in TUNED}
-    augment = replace(plan.augment, views=fitted.views)
+    augment = replace(plan.augment, views=fitted.views, maps=fitted.maps or plan.augment.maps)
     cut = replace(plan, phases=fitted.phases, reasons=(*plan.reasons, *fitted.reasons), augment=augment)
     if tuned := cut.finetune:
         late = tuple(reason for reason in late_stages(tuned) if reason not in plan.reasons)
         cut = replace(cut, reasons=(*cut.reasons, *late))
         return replace(cut, resolved=resolved | {key: getattr(tuned, key) for key in TUNED})
     strategy = fitted.phases[-1].name
-    return replace(cut, strategy=strategy, resolved=resolved | {"strategy": strategy})
+    whole = check_labels(cut.augment, strategy, cut.phases, stated=False)
+    reasons = (*cut.reasons, *filter(None, [whole]))
+    return replace(cut, strategy=strategy, reasons=reasons, resolved=resolved | {"strategy": strategy})
 
 
 # What `resolved` holds of the fine-tuning phase.

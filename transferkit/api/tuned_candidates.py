@@ -7,7 +7,6 @@ from transferkit.api.work import Candidate, Work, evaluated_splits, scores
 from transferkit.backbones.graph import stage_layers
 from transferkit.progress import say
 from transferkit.strategies import Phase
-from transferkit.strategies.augmenting import MOST_MAPS
 from transferkit.training import model as models
 from transferkit.training.feeding import Feed, augmented_feed, plain_feed
 from transferkit.training.freezing import freeze_table, hashes, proof
@@ -93,7 +92,8 @@ def _feed(work: Work, phase: Phase) -> Feed:
     limits = Limits(recipe.bank_limit_gb, limit_bytes(recipe.limit_memory))
     if work.pipeline is None:
         return plain_feed(extractor, work.index, phase.freeze_depth, limits, watch)
-    viewed = Viewed(index=work.index, rows=work.rows["train"], pipeline=work.pipeline, count=MOST_MAPS)
+    maps = work.plan.augment.maps
+    viewed = Viewed(index=work.index, rows=work.rows["train"], pipeline=work.pipeline, count=maps)
     return augmented_feed(extractor, viewed, phase.freeze_depth, len(work.class_names), limits, watch)
 
 

@@ -7,7 +7,7 @@ from transferkit.data.augment.policy import NONE, Policy, load_policy, policy_fr
 from transferkit.errors import UsageError
 from transferkit.recipe import AUTO, Recipe
 from transferkit.strategies import Phase
-from transferkit.strategies.augmenting import choose_policy, linear_views
+from transferkit.strategies.augmenting import MOST_MAPS, choose_policy, linear_views
 from transferkit.strategies.evidence import Evidence
 
 
@@ -19,12 +19,14 @@ class Augment:
         name: of the policy.
         steps: as in YAML; none is left out any more.
         views: of each training image that linear classifiers see.
+        maps: views of its activations at a cut that fine-tuning draws among, if so many fit.
         reason: why, in a sentence; "" where nothing was asked for.
     """
 
     name: str = NONE
     steps: tuple[Any, ...] = ()
     views: int = 0
+    maps: int = MOST_MAPS
     reason: str = ""
 
     @property
@@ -64,6 +66,25 @@ def decide_augment(
     return Augment(name=policy.name, steps=tuple(policy.as_data()), views=views, reason=reason)
 
 
+def check_asked(recipe: Recipe, policy: Policy) -> None:
+    """Refuse what the recipe alone shows to be impossible, before any work.
+
+    Raises:
+        UsageError: blended labels for a stated linear strategy, or views of nothing.
+    """
+    _views(recipe, policy, 0)
+    mixing = ", ".join(step.name for step in policy.mixing)
+    if mixing and recipe.strategy in ("linear", "multistage"):
+        raise UsageError(_whole_labels(recipe.strategy, mixing) + _INSTEAD)
+
+
+def _whole_labels(strategy: str, mixing: str) -> str:
+    return f"strategy {strategy} fits linear classifiers, which take whole labels, and {mixing} blends labels"
+
+
+_INSTEAD = ". Use finetune-top, finetune-deep or full, or a policy without it."
+
+
 def _views(recipe: Recipe, policy: Policy, images: int) -> int:
     if not policy.own:
         if recipe.views not in (AUTO, 0):
@@ -84,7 +105,7 @@ def check_labels(augment: Augment, strategy: str, phases: tuple[Phase, ...], sta
     mixing = ", ".join(step.name for step in augment.policy.mixing)
     if not mixing or phases[-1].kind != "linear":
         return ""
-    told = f"strategy {strategy} fits linear classifiers, which take whole labels, and {mixing} blends labels"
+    told = _whole_labels(strategy, mixing)
     if stated:
-        raise UsageError(f"{told}. Use finetune-top, finetune-deep or full, or a policy without it.")
+        raise UsageError(told + _INSTEAD)
     return f"Left out of the policy: {mixing}; {told}."

@@ -94,7 +94,8 @@ def _views(pilot: Pilot, load: Load) -> dict[str, float]:
     """Seconds of the views in the bank, as if none were kept; nothing where there are none."""
     if not load.views:
         return {}
-    return {"views": pilot.first_forward + load.train * (pilot.decode + load.views * pilot.forward)}
+    each = pilot.decode + load.views * (pilot.change + pilot.forward)
+    return {"views": pilot.first_forward + pilot.first_change + load.train * each}
 
 
 def _linear(phase: Phase, pilot: Pilot, load: Load) -> float:
@@ -183,16 +184,19 @@ def _activations(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: 
     compiling = pilot.first_forward if cut else 0.0
     views = 0.0
     if cut and load.maps:
-        views = load.train * (pilot.decode + _maps(phase, stages, load) * share * pilot.forward)
+        each = pilot.decode + _maps(phase, stages, load) * (pilot.change + share * pilot.forward)
+        views = pilot.first_change + load.train * each
     return compiling + load.images * (pilot.decode + share * pilot.forward) + views
 
 
 def _training(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: Load) -> Span:
     step, forward = step_seconds(phase, pilot, stages, load)
-    _, kept = inputs_of(phase, stages, load)
+    cut, kept = inputs_of(phase, stages, load)
     fresh = 0.0 if kept else pilot.decode
+    # Images that pass the whole network are changed anew in each epoch.
+    changed = pilot.change if not cut and (load.maps or load.anew) else 0.0
     judging = load.val * (forward + fresh)
-    epoch = load.train * (step + fresh) + judging
+    epoch = load.train * (step + fresh + changed) + judging
     last = (load.val + load.test) * (forward + fresh)
     once = pilot.first_step + pilot.first_forward + (1 + BLENDS) * judging + last
     if phase.tuning and phase.tuning.find_rate:

@@ -11,6 +11,7 @@ class Pilot:
     Attributes:
         decode: of an image from file to pixels.
         forward: of an image through the whole network; `first_forward` once, for compiling.
+        change: of an image by the policy; `first_change` once, for tracing it.
         step: of an image in a training step; `first_step` once for compiling; 0 where none was timed.
         step_cut: stages that the timed step left out; `step_depth` those that did not train.
         batch: images of the timed step.
@@ -24,6 +25,8 @@ class Pilot:
     decode: float
     forward: float
     first_forward: float = 0.0
+    change: float = 0.0
+    first_change: float = 0.0
     step: float = 0.0
     step_cut: int = 0
     step_depth: int = 0

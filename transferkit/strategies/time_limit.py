@@ -12,6 +12,8 @@ from transferkit.timing import in_words
 # The first epoch is warm-up, and with fewer behind it a network is no better than the linear classifier
 # that it starts from.
 FEWEST_EPOCHS = 3
+# Views at a cut that are tried where all are too many. None would be no augmentation.
+FEWER_MAPS = (4, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,13 @@ class Fitted:
 
     Attributes:
         views: of each training image that linear classifiers are still tried with.
+        maps: views of its activations that fine-tuning draws among.
     """
 
     phases: tuple[Phase, ...]
     reasons: tuple[str, ...] = ()
     views: int = 0
+    maps: int = 0
 
 
 def fit_into(
@@ -32,8 +36,9 @@ def fit_into(
 ) -> Fitted:
     """The phases, cut until all of their epochs fit into the time.
 
-    First views are given up, then epochs, down to three; then stages that train, those nearest the input
-    first; then fine-tuning as a whole; then all but the first linear classifier.
+    First views are given up (of linear classifiers, then most of those at a cut), then epochs, down to three;
+    then stages that train, those nearest the input first; then fine-tuning as a whole; then all but the first
+    linear classifier.
 
     Args:
         phases: of the plan; one of them at most is fine-tuning.
@@ -51,16 +56,16 @@ def fit_into(
 
     if cost(phases) <= limit:
         told = f"The plan fits into the time limit: up to {in_words(cost(phases))} of {in_words(limit)}."
-        return Fitted(phases, (told,), load.views)
+        return Fitted(phases, (told,), load.views, load.maps)
     reasons = [
         f"Time limit: the plan may take {in_words(cost(phases))} on this machine, and {in_words(limit)} "
         "are there."
     ]
-    if load.views:
-        load = replace(load, views=0)
-        reasons.append("So the linear classifiers see no views.")
+    for told, lighter in _fewer_views(load):
+        load = lighter
+        reasons.append(told)
         if cost(phases) <= limit:
-            return Fitted(phases, tuple(reasons))
+            return Fitted(phases, tuple(reasons), maps=load.maps)
     check_linear_fits(estimate(phases[:1], pilot, stages=stages, load=load), limit)
     linear = tuple(phase for phase in phases if phase.kind != "finetune")
     for phase in _shallower(phases):
@@ -70,7 +75,7 @@ def fit_into(
         if once + floor * epoch <= limit:
             epochs = min(phase.epochs, int((limit - once) / epoch))
             reasons.append(_cut_reason(phase, epochs))
-            return Fitted((*linear, replace(phase, epochs=epochs)), tuple(reasons))
+            return Fitted((*linear, replace(phase, epochs=epochs)), tuple(reasons), maps=load.maps)
         reasons.append(
             f"With freeze depth {phase.freeze_depth} not even {floor} epochs fit: they take "
             f"{in_words(once + floor * epoch)}."
@@ -78,6 +83,16 @@ def fit_into(
     if cost(linear) <= limit:
         return Fitted(linear, (*reasons, "So nothing is fine-tuned; the linear classifier fits."))
     return Fitted(phases[:1], (*reasons, "So only the linear classifier on the last stage is fitted."))
+
+
+def _fewer_views(load: Load) -> Iterator[tuple[str, Load]]:
+    """Fewer and fewer views, each with a sentence."""
+    if load.views:
+        load = replace(load, views=0)
+        yield "So the linear classifiers see no views.", load
+    for fewer in (maps for maps in FEWER_MAPS if maps < load.maps):
+        load = replace(load, maps=fewer)
+        yield f"So fine-tuning draws among {fewer} kept view{'s' * (fewer > 1)} of each image.", load
 
 
 def check_linear_fits(needed: Estimate, limit: float) -> None:

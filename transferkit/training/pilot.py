@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,10 +22,14 @@ from transferkit.training.bank import Extractor, predict
 from transferkit.training.device import halved
 from transferkit.training.model import set_freeze_depth, set_trainable, tail, weights_of
 
+if TYPE_CHECKING:
+    from transferkit.data.augment.pipeline import Pipeline
+
 # Timed after one that compiles; fewer where they are slow.
 TIMES = 3
 BUDGET_S = 2.0
 DECODED = 64
+CHANGED = 32
 
 
 def pilot_features(extractor: Extractor, paths: Sequence[Path]) -> tuple[Pilot, np.ndarray]:
@@ -46,6 +50,20 @@ def pilot_features(extractor: Extractor, paths: Sequence[Path]) -> tuple[Pilot, 
     first, each = _timed(lambda: predict(extractor.network, images, len(images)))
     found = Pilot(decode=decode, forward=each / len(images), first_forward=first, resident=resident_bytes())
     return found, images
+
+
+def pilot_change(known: Pilot, extractor: Extractor, changes: "Pipeline") -> Pilot:
+    """The pilot with what it takes to change an image.
+
+    Args:
+        known: what was measured before.
+        extractor: whose images.
+        changes: the policy made ready.
+    """
+    side = extractor.policy.canvas.size_px
+    images, keys = np.zeros((CHANGED, side, side, 3), np.float32), np.zeros((CHANGED, 2), np.int32)
+    first, each = _timed(lambda: changes.changed(images, keys))
+    return replace(known, change=each / CHANGED, first_change=first)
 
 
 def pilot_step(
