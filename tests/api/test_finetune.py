@@ -8,7 +8,7 @@ import pytest
 
 from tests.bad_files import jpeg, picture
 from tests.conftest import SHARED, draw_classes, toy_network
-from transferkit.api import evaluate, finetune, plan, predict
+from transferkit.api import evaluate, finetune, plan, predict, settling
 from transferkit.api.inputs import open_data, start
 from transferkit.backbones.catalogue import lookup
 from transferkit.errors import DataError, OutputExists, UsageError, WeightsError
@@ -288,7 +288,20 @@ def test_a_run_keeps_the_steps_of_a_policy_file_not_its_path(photos: Path, tmp_p
 
 
 @pytest.mark.usefixtures("toy")
-@pytest.mark.parametrize("policy", [["horizontal_flip", "mixup"], "strong"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        ["horizontal_flip", "mixup"],
+        [
+            {
+                "keras_cv.RepeatedAugmentation": {
+                    "augmenters": [{"keras.RandomFlip": {}}, {"keras.RandomFlip": {}}]
+                }
+            }
+        ],
+        "strong",
+    ],
+)
 def test_images_are_changed_anew_where_batches_are_mixed_or_all_trains(
     photos: Path, tmp_path: Path, own_cache: Path, policy: object
 ):
@@ -347,7 +360,15 @@ def test_views_that_there_are_not_are_told(photos: Path, tmp_path: Path):
 
 
 @pytest.mark.usefixtures("toy")
-def test_blended_labels_are_refused_before_any_work(photos: Path, tmp_path: Path):
+def test_blended_labels_are_refused_before_any_work(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def looked(*_: Any, **__: Any) -> None:
+        raise AssertionError("an image was looked at")
+
+    monkeypatch.setattr(settling, "examine", looked)
+    with pytest.raises(UsageError, match="views 4 says nothing to policy none"):
+        finetune(photos, recipe(views=4), out=tmp_path / "run")
     with pytest.raises(UsageError, match="mixup blends labels"):
         finetune(photos, recipe(strategy="linear", augment=["mixup"]), out=tmp_path / "run")
     with pytest.raises(UsageError, match="unknown policy 'lihgt'. Did you mean 'light'"):

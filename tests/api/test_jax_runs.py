@@ -48,7 +48,7 @@ from transferkit.api import finetune
 from transferkit.data.augment.policy import policy_names
 from transferkit.recipe import Recipe
 quick = Recipe(backbone="toy", weights="none", batch_size=64, epochs=1)
-policies = [*policy_names()[1:], "auto", ["trivial_augment", {"keras_cv.GridMask": {}}, "mixup"]]
+policies = [*policy_names()[1:], "auto", ["trivial_augment", {"keras_cv.GridMask": {}}, "mixup"], ["cutmix"]]
 for number, policy in enumerate(policies):
     strategy = "full" if number % 2 else "finetune-top"
     asked = {"augment": policy, "strategy": strategy, "learning_rate": 1e-3}

@@ -4,20 +4,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from transferkit.api.inputs import Data, check_source, open_data
 from transferkit.api.planning import decided
+from transferkit.backbones.catalogue import lookup
 from transferkit.data.augment.keys import keys_of
 from transferkit.data.augment.policy import Policy, load_policy
 from transferkit.data.decode import DecodePolicy, decode
 from transferkit.data.index import Index
 from transferkit.errors import DataError, UnreadableImage, UsageError
+from transferkit.plan.resizing import decide_resize
 from transferkit.recipe import AUTO, Recipe
 
 # Of a sheet: images, and versions of each beside itself.
 ROWS, VERSIONS = 8, 7
-# Side in pixels where the recipe leaves it to the backbone: what is drawn is no larger.
-SIZE_PX = 224
+# Images whose sizes and colours are looked at.
+SAMPLE = 64
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,13 @@ def augment(data: Data, recipe: Recipe) -> Augmented:
     policy, why = _policy(data, recipe)
     if not policy.own:
         raise UsageError(f"policy {policy.name} changes no single image: there is nothing to draw.")
-    size = SIZE_PX if recipe.image_size == AUTO else int(recipe.image_size)
-    plain = DecodePolicy(size_px=size, resize="crop" if recipe.resize == AUTO else recipe.resize)
+    size = lookup(recipe.backbone).image_size if recipe.image_size == AUTO else int(recipe.image_size)
     index = open_data(data, recipe.exclude)
-    names, originals, larger = _some(index, plain, recipe.seed)
-    made = pipeline(policy.without_mixing(), size, colour_axes(originals), seen=plain.seen)
+    plain = DecodePolicy(size_px=size, resize=_resize(index, recipe))
+    names, originals, larger = _some(index, plain, recipe.seed, SAMPLE if policy.has("pca_noise") else ROWS)
+    axes = colour_axes(originals)
+    names, originals, larger = names[:ROWS], originals[:ROWS], larger[:ROWS]
+    made = pipeline(policy.without_mixing(), size, axes, seen=plain.seen)
     rows = np.arange(len(larger))
     versions = [made.changed(larger, keys_of(rows, recipe.seed, number)) for number in range(VERSIONS)]
     return Augmented(policy, why, names, originals, np.stack(versions, axis=1).round().astype(np.uint8))
@@ -76,7 +81,23 @@ def _policy(data: Data, recipe: Recipe) -> tuple[Policy, str]:
     return found.policy, found.reason
 
 
-def _some(index: Index, plain: DecodePolicy, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+def _resize(index: Index, recipe: Recipe) -> str:
+    """How a run would make these images square, by the sizes of some of them."""
+    from PIL import Image
+
+    sides = []
+    for name in index.files["path"].sample(min(SAMPLE, len(index.files)), random_state=recipe.seed):
+        try:
+            with Image.open(Path(index.root) / name) as image:
+                sides.append(image.size)
+        except Exception:  # Pillow raises many kinds for broken files, which `_some` passes over too
+            continue
+    return decide_resize(recipe, pd.DataFrame(sides or [(1, 1)], columns=["width", "height"]))[0]
+
+
+def _some(
+    index: Index, plain: DecodePolicy, seed: int, count: int
+) -> tuple[list[str], np.ndarray, np.ndarray]:
     """(paths, images, larger images) of some that can be read, one class after another."""
     files = index.files.sample(frac=1, random_state=seed)
     turn = files.groupby("label").cumcount()
@@ -92,7 +113,7 @@ def _some(index: Index, plain: DecodePolicy, seed: int) -> tuple[list[str], np.n
         names.append(name)
         originals.append(image)
         larger.append(whole)
-        if len(names) == ROWS:
+        if len(names) == count:
             break
     if not names:
         raise DataError(f"{index.root}: not one of {len(index.files)} files could be read as an image.")

@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,6 +12,7 @@ from transferkit.data.decode import DecodePolicy
 from transferkit.data.folder import check_is_folder, index_folder
 from transferkit.data.index import NOT_THERE, ON_REQUEST, Index
 from transferkit.errors import DataError, UsageError
+from transferkit.plan.augmenting import check_asked
 from transferkit.progress import say
 from transferkit.recipe import AUTO, Recipe
 from transferkit.training.bank import Extractor
@@ -109,6 +111,12 @@ def with_policy(recipe: Recipe) -> Recipe:
     if recipe.augment == AUTO:
         return recipe
     policy = load_policy(recipe.augment)
+    check_asked(recipe, policy)
+    if any(step.package == "keras_cv" for step in policy.steps) and not find_spec("keras_cv"):
+        raise UsageError(
+            "steps named keras_cv.* need the package keras-cv, which is not installed: "
+            "pip install 'transferkit[kerascv]'."
+        )
     if not isinstance(recipe.augment, str) or recipe.augment in policy_names():
         return recipe
     return replace(recipe, augment=policy.as_data())

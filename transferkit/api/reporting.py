@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transferkit import runs
+from transferkit.api.augmenting import usable_policy
 from transferkit.api.candidates import kept_reason
 from transferkit.api.work import Candidate, Work
 from transferkit.data.splits import SPLITS, intersections
@@ -138,7 +139,7 @@ def _augment(work: Work, best: Candidate) -> dict[str, Any]:
     """How training images were changed; nothing where they were not."""
     from transferkit.strategies.augmenting import CHANGES, Recognised
 
-    policy = work.plan.augment.policy
+    policy = usable_policy(work)
     if not policy:
         return {}
     safety = work.plan.evidence.get("measured", {}).get("safety", {})

@@ -45,5 +45,8 @@ def command_for(data: str, recipe: Recipe) -> str:
     for key, value in recipe.as_dict().items():
         if value == default[key]:
             continue
+        if isinstance(value, list):  # steps of a policy, which no option takes
+            words += ["--set", f"{key}={json.dumps(value)}"]
+            continue
         words += [f"--{key.replace('_', '-')}", f"{value}"] if key in FLAGS else ["--set", f"{key}={value}"]
     return shlex.join(words)

@@ -11,7 +11,7 @@ from transferkit.strategies import Phase, Tuning, schedules
 from transferkit.timing import Deadline
 from transferkit.training.blending import best_blend
 from transferkit.training.epochs import carry_over, compiled, epoch_of, fit_epoch, halving, inner, slots
-from transferkit.training.finder import find_rate
+from transferkit.training.finder import HIGHEST, find_rate
 from transferkit.training.interrupting import Interrupt, deferred
 from transferkit.training.job import Job, measure
 from transferkit.training.loop import Loop
@@ -93,6 +93,8 @@ def _first(job: Job, phase: Phase, stage_of: dict[str, str], interrupt: Interrup
     else:
         progress.learning_rate = found
         told = f"the range test suggests the rate {found:.2g}"
+        if tested.rates and found * 10 >= HIGHEST * 0.99:
+            told += ", a tenth of the highest that it tries: the loss still fell there"
     _note(progress, f"{phase.name}: {told}")
     return progress
 
