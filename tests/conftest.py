@@ -130,6 +130,18 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> BackboneSpec:
     return TOY
 
 
+@pytest.fixture(autouse=True)
+def flat_heat(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grad-CAM takes a second that no test of a run needs, but for those marked `heat`."""
+    if "heat" not in request.keywords:
+        monkeypatch.setattr(
+            "transferkit.api.picturing.gradcam", lambda model, cut, images, asked: HEAT[: len(images)]
+        )
+
+
+HEAT = np.ones((64, 2, 2))
+
+
 @pytest.fixture
 def extractor(own_cache: Path) -> Extractor:
     """The toy network as an extractor."""

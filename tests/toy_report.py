@@ -1,11 +1,20 @@
 """Small reports with made-up numbers, for the tests of everything that makes or reads one."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from transferkit.evaluation.calibration import calibrate
+from transferkit.evaluation.cost import Cost
 from transferkit.evaluation.crossval import summarise
+from transferkit.evaluation.gallery import Gallery, Picture
+from transferkit.evaluation.growth import grow
 from transferkit.evaluation.metrics import evaluate
 from transferkit.evaluation.multilabel import evaluate_multilabel
-from transferkit.evaluation.report import Data, Decision, Report
+from transferkit.evaluation.paired import paired
+from transferkit.evaluation.rejection import conformal, rejection
+from transferkit.evaluation.report import Against, Data, Decision, Doubts, Report
+from transferkit.reports.pictures import overlay, thumbnail
 
 PAIRS = ("train & val", "train & test", "val & test")
 
@@ -24,6 +33,61 @@ def make_report(*, labels=None, predicted=None, classes=10, splits=("val", "test
     found = evaluate(probabilities, np.array(labels), names)
     counts = {split: dict.fromkeys(names, 3) for split in ("train", *splits)}
     return Report(**{**_fields(names, counts), "splits": dict.fromkeys(splits, found), **changes})
+
+
+def make_full_report(folder=None, *, classes=10, images=300, names=None, **changes):
+    """A report with every part there is; with a `folder` the pictures it names are written there."""
+    random = np.random.default_rng(0)
+    names = tuple(names or (f"class {i}" for i in range(classes)))
+    labels = random.integers(0, classes, images)
+    logits = random.normal(size=(images, classes))
+    logits[np.arange(images), labels] += 1.5
+    p = np.exp(2 * logits) / np.exp(2 * logits).sum(axis=1, keepdims=True)
+    half = images // 2
+    splits = {"val": (p[:half], labels[:half]), "test": (p[half:], labels[half:])}
+    beliefs = calibrate({k: v[0] for k, v in splits.items()}, {k: v[1] for k, v in splits.items()})
+
+    def picture(number, name):
+        files = (f"pictures/{number}.jpg", f"pictures/{number}-heat.jpg")
+        if folder is not None:
+            (folder / "pictures").mkdir(exist_ok=True)
+            pixels = random.integers(0, 256, (64, 64, 3)).astype(np.uint8)
+            thumbnail(pixels, folder / files[0])
+            overlay(pixels, random.random((4, 4)), folder / files[1])
+        return Picture(
+            path=f"{name}/{number}.jpg", split="test", label=name, answer=names[0], p=0.9, p_label=0.05,
+            thumbnail=files[0], heat=files[1],
+        )  # fmt: skip
+
+    shown = tuple(picture(number, names[number % classes]) for number in range(4))
+    fields = {
+        "class_names": names,
+        "splits": {split: evaluate(*found, names) for split, found in splits.items()},
+        "data": Data(
+            name="toys",
+            classes=classes,
+            counts={split: dict.fromkeys(names, 3) for split in ("train", "val", "test")},
+            excluded=((f"{names[0]}.jpg", "broken"),),
+            findings={"dark": 2},
+        ),
+        "calibration": beliefs,
+        "rejection": rejection(*splits.values(), split="test"),
+        "conformal": conformal(*splits.values(), split="test"),
+        "gallery": Gallery(mistakes=shown[:2], wrong=9, unsure=shown[2:3]),
+        "doubts": Doubts(suspects=(replace(shown[3], like=(shown[0].thumbnail,)),), images=images, doubted=5),
+        "growth": grow(((10.0, 0.5), (20.0, 0.6), (40.0, 0.7)), images=200, classes=classes),
+        "stage_probes": {"stage1": 0.5, "stage2": 0.7, "all": 0.8},
+        "against": Against(
+            name="runs/old", backbone="vgg16", top1=0.5, own_top1=0.6,
+            paired=paired(np.arange(100) < 50, np.arange(100) < 60),
+        ),
+        "cost": Cost(
+            parameters=10**6, macs=10**8, file_bytes=10**6, activation_bytes=10**7, images_per_second=50.0,
+            device="cpu, batches of 16", image_size=224,
+        ),
+    }  # fmt: skip
+    judged = fields.pop("splits")
+    return replace(make_report(classes=classes, **{**fields, **changes}), splits=judged)
 
 
 def make_multilabel_report(*, targets=None, splits=("val", "test"), **changes):

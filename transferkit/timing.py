@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-PARTS = ("startup", "index", "decode", "bank", "linear", "phases", "evaluation", "report")
+PARTS = ("startup", "index", "decode", "bank", "linear", "pilot", "phases", "evaluation", "report")
 
 
 class Stopwatch:

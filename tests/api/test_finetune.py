@@ -76,7 +76,7 @@ def test_the_folder_holds_what_its_contract_names(photos: Path, tmp_path: Path):
     for split in run.metrics["splits"].values():
         assert wanted <= set(split)
     assert (run.folder / "report.md").read_text().startswith("# photos")
-    assert (run.folder / "figures" / "confusion.png").stat().st_size > 1000
+    assert (run.folder / "figures" / "confusion.svg").stat().st_size > 1000
 
 
 @pytest.mark.usefixtures("toy")

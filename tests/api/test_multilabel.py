@@ -175,7 +175,7 @@ def test_the_command_line_tells_map_and_the_report_its_classes(several: Path, tm
     assert report.startswith("# list.csv\n\n**mAP ")
     assert "A class is predicted where its probability is at least" in report
     assert "An image counts for each of its classes." in report
-    assert "confusion.png" not in report
+    assert "confusion.svg" not in report
     found = CliRunner().invoke(cli, ["evaluate", str(tmp_path / "run"), str(several)])
     assert found.exit_code == 0 and "mAP 0." in found.stdout and "blue: AP 0." in found.stdout, found.output
 

@@ -37,7 +37,7 @@ def test_more_files_move_no_old_one(photos: Path, tmp_path: Path):
     for path in (tmp_path / "more").rglob("*.png"):
         path.rename(photos / path.parent.name / f"new-{path.name}")
     after = linear(photos, tmp_path / "after")
-    assert "placed by hand" not in (before.folder / "report.md").read_text()
+    assert "were moved to another split" not in (before.folder / "report.md").read_text()
     assert len(splits_of(after)) == 96
     assert changed(before, after) == 0
     assert changed(before, linear(photos, tmp_path / "other", seed=1)) > 0

@@ -52,6 +52,9 @@ def test_steps_lists_every_step_and_policy() -> None:
     [
         ((), "augment needs DATA and --sheet"),
         (("photos", "--policy", "standard"), "augment needs DATA and --sheet"),
+        (("photos", "--sheet", "x.png"), "give --policy NAME, such as standard"),
+        (("photos", "--policy", "light", "--augment", "strong", "--sheet", "x.png"), "say two things"),
+        (("photos", "--policy", "light", "--sheet", "x.txt"), "the sheet is a PNG"),
         (
             ("photos", "--policy", "strongg", "--sheet", "x.png"),
             "unknown policy 'strongg'. Did you mean 'strong'",

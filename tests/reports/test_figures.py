@@ -1,13 +1,9 @@
 import math
 
 import numpy as np
-import pytest
-from PIL import Image
 
-from tests.toy_report import make_report
+from tests.toy_report import make_full_report, make_report
 from transferkit.reports import figures
-
-HOSTILE = ("$x_", "$a$", "a|b", "<b>", "two\nlines", "x" * 300, "日本", "🐈", "\udcff", "$\\frac{$")
 
 
 def test_epochs_are_numbered_across_phases():
@@ -40,48 +36,47 @@ def test_strengths_are_sorted():
     assert (info.measure, info.loss) == ("top-1", "log-loss")
 
 
-def test_names_are_shown_on_one_short_line_or_as_a_number():
-    assert [figures.shown(name, i) for i, name in enumerate(HOSTILE)] == [
-        "$x_", "$a$", "a|b", "<b>", "two lines", "x" * 23 + "…", "#6", "#7", "#8", "$\\frac{$",
-    ]  # fmt: skip
+def test_classes_that_are_confused_stand_beside_each_other():
+    # Pairs (0, 19), (1, 18), ... are taken for each other half of the time.
+    counts = np.zeros((20, 20), int)
+    for number in range(20):
+        counts[number, number] = counts[number, 19 - number] = 5
+    order = figures.clustered(counts)
+    assert sorted(order) == list(range(20))
+    assert all(abs(order.index(n) - order.index(19 - n)) == 1 for n in range(10))
+    # A few keep their own order, and so does what is never confused.
+    assert figures.clustered(counts[:4, :4]) == [0, 1, 2, 3]
+    assert figures.clustered(np.eye(20, dtype=int)) == list(range(20))
 
 
-@pytest.mark.parametrize("classes", [2, 10, 50, 100, 250])
-def test_a_matrix_of_any_size_and_any_names_is_drawn(tmp_path, classes):
-    names = tuple(f"{HOSTILE[i % 10]}{i}" for i in range(classes))
-    report = make_report(classes=classes, class_names=names)
-    figures.draw_confusion(figures.confusion_figure(report, "test"), tmp_path / "matrix.png")
-    assert dark_share(tmp_path / "matrix.png") > 0.003
+def test_names_and_counts_follow_the_order_of_the_matrix():
+    labels, predicted = list(range(20)), [19 - n for n in range(20)]
+    info = figures.confusion_figure(make_report(labels=labels, predicted=predicted, classes=20), "test")
+    assert [info.names[place] for place in range(20)] == [f"class {n}" for n in info.order]
+    for row, number in enumerate(info.order):
+        assert info.counts[row][info.order.index(19 - number)] == 1
 
 
-def test_a_class_that_is_always_right_is_a_dark_cell(tmp_path):
-    info = figures.confusion_figure(make_report(classes=2), "test")
-    figures.draw_confusion(info, tmp_path / "matrix.png")
-    assert dark_share(tmp_path / "matrix.png") > 0.1
+def test_attempts_that_were_given_up_are_no_part_of_the_way():
+    rows = [
+        {"phase": "finetune (exploded)", "epoch": 1, "loss": 9.0},
+        {"phase": "finetune", "epoch": 1, "loss": 1.0},
+    ]
+    assert figures.learning_curve(make_report(history=tuple(rows))).loss == [1.0]
 
 
-def test_curves_are_drawn(tmp_path):
-    report = make_report()
-    figures.draw_learning_curve(figures.learning_curve(report), tmp_path / "curve.png")
-    figures.draw_strength_curve(figures.strength_curve(report), tmp_path / "strength.png")
-    assert dark_share(tmp_path / "curve.png") > 0.01
-    assert dark_share(tmp_path / "strength.png") > 0.01
+def test_what_was_not_probed_has_no_curve():
+    report = make_report(stage_probes={"stage1": 0.5, "stage2": 0.7, "all": 0.8})
+    assert figures.stage_probes(report) == (["stage1", "stage2"], [0.5, 0.7], 0.8, "top-1")
+    assert figures.stage_probes(make_report()).stages == []
+    assert figures.reliability(make_report()) is None and figures.coverage(make_report()) is None
+    assert figures.growth_curve(make_report()) is None
 
 
-def test_one_epoch_without_val_and_a_phase_of_a_long_name_are_drawn(tmp_path):
-    history = ({"phase": "$x_" * 99, "loss": 1.0, "top1": 0.5, "val_loss": math.nan},)
-    info = figures.learning_curve(make_report(history=history, linear_score={}))
-    figures.draw_learning_curve(info, tmp_path / "curve.png")
-    assert dark_share(tmp_path / "curve.png") > 0.01
-
-
-def test_names_on_the_axes_thin_out_as_classes_grow():
-    few, many, crowd = (figures._tick_names(["ant"] * n) for n in (40, 41, 101))
-    assert few[0] == few[1] == dict.fromkeys(range(40), "ant")
-    assert (many[0][40], list(many[1])[:2]) == ("ant  40", [0, 5])
-    assert crowd[0] == crowd[1] == {i: str(i) for i in range(0, 101, 10)}
-
-
-def dark_share(path):
-    """The part of the picture's pixels that is not nearly white."""
-    return (np.asarray(Image.open(path).convert("L")) < 200).mean()
+def test_the_numbers_of_trust_are_those_of_the_headline():
+    report = make_full_report()
+    belief, kept = figures.reliability(report), figures.coverage(report)
+    assert belief is not None and belief.split == "test" and len(belief.before) == len(belief.after)
+    assert kept is not None and kept.coverage[0] == 1.0 and kept.target == 0.95
+    more = figures.growth_curve(report)
+    assert more is not None and more.images == [10.0, 20.0, 40.0] and more.ahead[0] == 40 + 200 / 10

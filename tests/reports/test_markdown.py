@@ -7,7 +7,7 @@ from tests.toy_report import make_report
 from transferkit.evaluation.crossval import summarise
 from transferkit.evaluation.diagnosis import Diagnosis
 from transferkit.evaluation.report import Decision
-from transferkit.reports import markdown
+from transferkit.reports import markdown, pages
 from transferkit.reports.tables import name, table, text
 
 
@@ -128,7 +128,7 @@ def test_a_place_outside_the_matrix_marks_no_cell():
 
 
 def test_every_picture_shown_is_written_and_the_other_way_round(tmp_path):
-    markdown.write(make_report(), tmp_path)
+    pages.write(make_report(), tmp_path)
     shown = re.findall(r"\]\((figures/[^)]*)\)", (tmp_path / "report.md").read_text("utf-8"))
     written = [f"figures/{path.name}" for path in (tmp_path / "figures").iterdir()]
     assert sorted(shown) == sorted(written)
@@ -136,15 +136,15 @@ def test_every_picture_shown_is_written_and_the_other_way_round(tmp_path):
 
 
 def test_a_run_without_epochs_or_penalties_has_the_matrix_alone(tmp_path):
-    markdown.write(make_report(history=(), linear_path=()), tmp_path)
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["confusion.png"]
+    pages.write(make_report(history=(), linear_path=()), tmp_path)
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["confusion.svg"]
     assert "The backbone was not trained" in (tmp_path / "report.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("folder_twice", [False, True])
 def test_the_page_may_be_written_again(tmp_path, folder_twice):
     for _ in range(1 + folder_twice):
-        markdown.write(make_report(), tmp_path)
+        pages.write(make_report(), tmp_path)
 
 
 def test_a_hundred_classes_keep_the_page_short():
@@ -180,7 +180,7 @@ def test_hostile_names_leave_every_table_whole(tmp_path):
     names = ("$x_", "a|b", "<b>", "two\nlines", "x" * 300, "\udcff🐈\\")
     labels = [0, 1, 2, 3, 4, 5]
     report = make_report(class_names=names, labels=labels, predicted=labels[::-1], classes=6)
-    markdown.write(report, tmp_path)
+    pages.write(report, tmp_path)
     page = (tmp_path / "report.md").read_text("utf-8")
     for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
         bars = {len(re.findall(r"(?<!\\)\|", line.replace("\\\\", ""))) for line in block.split("\n")[:-1]}

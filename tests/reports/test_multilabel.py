@@ -3,7 +3,7 @@ import re
 import numpy as np
 
 from tests.toy_report import make_multilabel_report
-from transferkit.reports import figures, markdown
+from transferkit.reports import figures, markdown, pages
 
 
 def test_the_first_sentence_gives_map_and_no_other_sentence_names_top1():
@@ -62,9 +62,9 @@ def test_a_hundred_classes_show_the_thirty_weakest():
 
 
 def test_there_is_no_confusion_matrix(tmp_path):
-    markdown.write(make_multilabel_report(), tmp_path)
+    pages.write(make_multilabel_report(), tmp_path)
     drawn = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert drawn == ["learning_curve.png", "strength_curve.png"]
+    assert drawn == ["learning_curve.svg", "strength_curve.svg"]
     page = (tmp_path / "report.md").read_text("utf-8")
     assert "onfus" not in page
     assert sorted(re.findall(r"\]\(figures/([^)]*)\)", page)) == drawn
@@ -83,12 +83,3 @@ def test_figures_show_map_and_bce():
     assert np.isnan(curve.score).all()
     assert (strength.measure, strength.loss) == ("mAP", "BCE")
     np.testing.assert_allclose(strength.val_score, [0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
-
-
-def test_a_line_that_only_the_right_panel_has_is_in_the_legend():
-    figure = figures._figure(4, 2)
-    left, right = figure.subplots(1, 2)
-    figures._two_lines(left, [1], {"train": [float("nan")], "val": [0.5]})
-    figures._two_lines(right, [1], {"train": [1.0], "val": [2.0]})
-    figures._legend_above(figure, (right, left))
-    assert [words.get_text() for words in figure.legends[0].get_texts()] == ["train", "val"]

@@ -186,6 +186,13 @@ def test_what_is_stated_goes_first(strategy: str) -> None:
     assert (phase.epochs, phase.patience, phase.learning_rate, phase.freeze_depth) == (3, 2, 0.5, 4)
 
 
+def test_early_stages_that_surgical_chooses_take_their_full_rate() -> None:
+    pull = {"stage1": 1.0, "stage2": 1.0}
+    found = tuned("surgical", setting(5, gradients=pull))
+    assert found.tuning is not None and found.tuning.stages == ("stage1", "stage2")
+    assert found.tuning.rates == (0.5, 1.0)
+
+
 def test_surgical_chooses_what_it_thaws_itself() -> None:
     with pytest.raises(UsageError, match="freeze_depth 3 says nothing to strategy surgical"):
         STRATEGIES["surgical"](setting(5, freeze_depth=3))

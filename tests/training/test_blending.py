@@ -64,7 +64,8 @@ def test_a_phase_keeps_the_best_blend_that_beats_its_start(
     if share is None:
         assert not blended
         return
-    assert blended == ["finetune: kept is a blend of 50% of epoch 4 and 50% of the start, val loss 0.001"]
+    expected = "finetune: its candidate is a blend of 50% of epoch 4 and 50% of the start, val loss 0.001"
+    assert blended == [expected]
     assert trained.best_epoch == 4
     # Half-way between what the phase began with and what it ended with.
     first, last = seen[0]

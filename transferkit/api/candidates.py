@@ -87,8 +87,15 @@ def beats(work: Work, new: Candidate, best: Candidate) -> tuple[bool, list[str]]
         return False, []
     images = len(work.rows["val"])
     won = stopping.beats(standing(new), standing(best), images, ranked=work.multilabel)
-    if won or not new.score[0] > best.score[0]:
-        return won, []
+    if won:
+        return True, []
+    if not new.score[0] > best.score[0]:
+        measure = "mAP" if work.multilabel else "top-1"
+        say(
+            f"{new.name}: val {measure} {new.score[0]:.1%}, log-loss {-new.score[1]:.3f} against "
+            f"{best.score[0]:.1%} and {-best.score[1]:.3f} of the {best.name} classifier: not kept"
+        )
+        return False, []
     note = (
         f"{new.name}: val top-1 {new.score[0]:.1%} against {best.score[0]:.1%} of the {best.name} "
         f"classifier, but log-loss {-new.score[1]:.3f} against {-best.score[1]:.3f}: on {images} images the "

@@ -117,6 +117,23 @@ def fitted_plan(work: Work, pilot: Pilot, left: float) -> Plan:
     return with_phases(work.plan, found)
 
 
+# What a pilot of fine-tuning takes, in compilations of a forward pass: seen, 3 to 6.
+PILOT_FORWARDS = 8
+
+
+def without_pilot(plan: Plan, known: Pilot, left: float) -> Plan:
+    """The plan without fine-tuning where there is no time even to find out what that costs."""
+    if plan.finetune is None or left > PILOT_FORWARDS * known.first_forward:
+        return plan
+    told = (
+        f"Time limit: {in_words(max(0.0, left))} are left, too little to find out what fine-tuning costs "
+        "here, "
+        "so nothing is fine-tuned."
+    )
+    linear = tuple(phase for phase in plan.phases if phase.kind != "finetune")
+    return with_phases(plan, Fitted(linear, (told,), plan.augment.views))
+
+
 def with_phases(plan: Plan, fitted: Fitted) -> Plan:
     """A plan with the phases that fit, and why."""
     resolved = {key: value for key, value in plan.resolved.items() if key not in TUNED}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from transferkit.api.augmenting import measured_safety
-from transferkit.api.costing import fitted_plan, pilot_phases
+from transferkit.api.costing import fitted_plan, pilot_phases, without_pilot
 from transferkit.api.linear_candidates import linear_candidate
 from transferkit.api.work import Work
 from transferkit.backbones.catalogue import BackboneSpec
@@ -45,7 +45,10 @@ def decide(
     work = replace(work, plan=_measured(work, spec, weights))
     if timed is None:
         return work.plan
-    return fitted_plan(work, pilot_phases(work, *timed), work.deadline.left())
+    work = replace(work, plan=without_pilot(work.plan, timed[0], work.deadline.left()))
+    with work.watch.part("pilot"):
+        rates = pilot_phases(work, *timed)
+    return fitted_plan(work, rates, work.deadline.left())
 
 
 def _measured(work: Work, spec: BackboneSpec, weights: Path | None) -> Plan:

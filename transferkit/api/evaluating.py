@@ -8,11 +8,13 @@ import numpy as np
 
 from transferkit.api.inputs import Data, open_data
 from transferkit.api.prediction import check_views, probabilities_of
+from transferkit.api.strangers import judged_unknown
 from transferkit.cache import cache_root
 from transferkit.data.examine import check_usable, examine
 from transferkit.data.index import Index
 from transferkit.errors import DataError, UsageError
 from transferkit.evaluation.multilabel import mean_average_precision
+from transferkit.evaluation.unknown import Unknown
 from transferkit.evaluation.views import Gain, gain, passes, top1
 from transferkit.progress import say
 from transferkit.runs import Run
@@ -37,6 +39,7 @@ class Evaluation:
         plain: metrics without views, where there are any.
         gain: of views in top-1 (mAP where images may have several classes); None without.
         passes: of the network for an image.
+        unknown: how well strangeness tells images of none of the classes from these; None where not asked.
     """
 
     metrics: "SplitMetrics | MultiLabelMetrics"
@@ -47,6 +50,7 @@ class Evaluation:
     plain: "SplitMetrics | MultiLabelMetrics | None" = None
     gain: Gain | None = None
     passes: int = 1
+    unknown: Unknown | None = None
 
 
 def evaluate(
@@ -59,6 +63,7 @@ def evaluate(
     exclude: str | None = None,
     device: str = "auto",
     views: str = "none",
+    unknown: "Data | None" = None,
 ) -> Evaluation:
     """Evaluate a run on a folder of labelled images.
 
@@ -71,6 +76,7 @@ def evaluate(
         exclude: file that lists paths to leave out, as `finetune` takes it.
         device: `auto`, `cpu`, `gpu` or `gpu:N`, whatever the run was trained on.
         views: `none`, `flip`, `10crop` or `multiscale`: crops of each image whose logits are averaged.
+        unknown: images of none of the classes; their folders may be called anything.
 
     Raises:
         DataError: classes that do not join by name, or no image that can be read.
@@ -109,6 +115,8 @@ def evaluate(
         say(f"WARNING: {seen} of {len(index.files)} images took part in this run's training or choosing.")
     left_out = zip(index.excluded["path"], index.excluded["reason"], strict=True)
     failed |= {str(index.root / str(path)): str(reason) for path, reason in left_out}
+    if unknown is not None:
+        averaged["unknown"] = judged_unknown(run, list(frame["path"]), index.root, unknown, device)
     return Evaluation(metrics, frame, failed, seen, **averaged)
 
 

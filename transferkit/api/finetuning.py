@@ -15,6 +15,7 @@ from transferkit.api.deciding import decide
 from transferkit.api.inputs import Data, check_cache, check_layers, check_source, start, with_policy
 from transferkit.api.reporting import make_report, predictions, proofs
 from transferkit.api.settling import open_training_data, settle
+from transferkit.api.telling import told
 from transferkit.api.unfinished import Asked, begin, keep_asked, known_plan
 from transferkit.api.work import Candidate, Work
 from transferkit.backbones.catalogue import BackboneSpec, lookup
@@ -61,6 +62,8 @@ def finetune(data: Data, recipe: Recipe, *, out: str | Path | None = None, overw
     lookup(recipe.backbone)
     recipe = with_policy(recipe)
     check_source(data)
+    if recipe.against is not None:
+        runs.Run.open(recipe.against)
     asked = Asked(data, recipe, name)
     with runs.writing(folder, overwrite) as writing:
         keep_asked(writing, asked)
@@ -180,7 +183,7 @@ def prepared(
         weights=weights,
         class_weights=np.array([weight[name] for name in class_names]) if weight else None,
         folds=fold_rows(readable, index.files, recipe),
-        findings=dict(found["finding"].value_counts()),
+        findings={str(kind): int(n) for kind, n in found["finding"].value_counts().items()},
     )
 
 
@@ -209,7 +212,7 @@ def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: D
     """Everything in the run folder; the clock stops with the last file."""
     import pandas as pd
 
-    from transferkit.reports import markdown
+    from transferkit.reports import pages, record
     from transferkit.training.model import freeze_batch_norm
 
     files = work.index.files
@@ -218,7 +221,7 @@ def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: D
         best.model.save(folder / "model.keras")
         runs.write_json(folder / "labels.json", work.class_names)
         (folder / "recipe.yaml").write_text(work.recipe.with_absolute_paths().to_yaml(), encoding="utf-8")
-        runs.write_json(folder / "plan.json", work.plan.as_dict() | proofs(best))
+        runs.write_json(folder / "plan.json", work.plan.as_dict() | proofs(best, work.extractor.stages))
         groups = ["group"] if (files["group"] != "").any() else []
         runs.write_csv(folder / "splits.csv", files[["path", "label", "split", *groups]])
         runs.write_csv(folder / "content.csv", files[["path", "sha256", "split"]])
@@ -226,14 +229,16 @@ def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: D
         columns = [*runs.HISTORY_COLUMNS, *(["val_map"] if work.multilabel else [])]
         runs.write_csv(folder / "history.csv", pd.DataFrame(best.history, columns=columns))
     cross = cross_validate(work)
+    more = told(work, best, device, folder)
     with work.watch.part("evaluation"):
-        report = make_report(work, base, best, device, data, cross)
+        report = make_report(work, base, best, device, data, cross, **more)
         runs.write_csv(folder / "predictions.csv", predictions(work, best))
         runs.write_json(folder / "metrics.json", report.metrics())
     for found in report.diagnosis:
         say(f"diagnosis: {found.sentence}")
     with work.watch.part("report"):
-        markdown.write(report, folder)
+        record.write(report, folder)
+        pages.write(report, folder)
     runs.write_json(folder / "environment.json", _environment(work, device))
 
 

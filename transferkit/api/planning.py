@@ -54,7 +54,10 @@ def plan(data: Data, recipe: Recipe) -> Planned:
     began = time.perf_counter()
     work = replace(work, plan=decide(work, opened.spec, opened.weights))
     measuring = time.perf_counter() - began
+    piloting = time.perf_counter()
     pilot = pilot_phases(work, pilot, images)
+    if recipe.time_limit is not None:  # the run takes one too
+        pilot = replace(pilot, pilot=time.perf_counter() - piloting)
     seconds = opened.watch.seconds()
     pilot = replace(pilot, startup=seconds["startup"], index=seconds["index"], evidence=measuring)
     if recipe.time_limit is not None:

@@ -44,7 +44,7 @@ def predict(
     from transferkit.evaluation.predictions import predictions_frame
 
     check_views(views)
-    files, missing = _expanded(paths)
+    files, missing = expanded(paths)
     names = run.labels
     probabilities, failed = probabilities_of(run, files, device, views)
     failed |= missing
@@ -94,7 +94,9 @@ def probabilities_of(
         before = set(failed)
         larger = policy if scale.side is None else policy.whole_at(scale.side)
         parts = [np.zeros((0, len(run.labels)), np.float32)]
-        with task("predict" if len(found) == 0 else f"predict at {scale.side} px", len(files)) as bar:
+        size = f" at {scale.side} px" if scale.side else ""
+        crops = f", {len(scale.windows)} crops of each" if len(scale.windows) > 1 else ""
+        with task(f"predict{size}{crops}", len(files)) as bar:
             for chunk in decode_chunks(files, larger, recipe.batch_size):
                 failed |= {str(files[row]): reason for row, reason in chunk.failed.items()}
                 if len(chunk.rows):
@@ -123,7 +125,7 @@ def load_model(run: Run) -> Any:
         raise run.damaged("model.keras", error) from error
 
 
-def _expanded(paths: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:
+def expanded(paths: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:
     """The files among paths and in folders, and path -> reason of what is no file to read.
 
     Raises:

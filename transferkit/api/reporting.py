@@ -1,7 +1,7 @@
 """What a run found, as a report and as a table of predictions."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,9 @@ from transferkit import runs
 from transferkit.api.augmenting import usable_policy
 from transferkit.api.candidates import kept_reason
 from transferkit.api.work import Candidate, Work
+from transferkit.backbones.graph import Stage
 from transferkit.data.splits import SPLITS, intersections
+from transferkit.reports.gauges import gauges
 from transferkit.strategies import Phase
 from transferkit.training.device import Device
 from transferkit.training.linear import score
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 
 
 def make_report(
-    work: Work, base: Candidate, best: Candidate, device: Device, data: str, cross: "Cross"
+    work: Work, base: Candidate, best: Candidate, device: Device, data: str, cross: "Cross", **more: Any
 ) -> "Report":
-    """The report's numbers, from the candidates' probabilities."""
+    """The report's numbers, from the candidates' probabilities; `more` are fields that others found."""
     from transferkit.evaluation.report import Report
 
     assert base.fitted is not None
@@ -66,6 +68,7 @@ def make_report(
             **runs.versions(),
         },
         cross_validation=cross,
+        **more,
     )
 
 
@@ -106,6 +109,7 @@ def _data(work: Work, name: str) -> "Data":
         excluded=tuple(work.index.excluded[["path", "reason"]].itertuples(index=False, name=None)),
         intersections=_proof(work),
         findings=work.findings,
+        root=str(work.index.root.absolute()),
     )
 
 
@@ -127,11 +131,12 @@ def _decision(work: Work, best: Candidate) -> "Decision":
         similarity=work.plan.similarity,
         amount=work.plan.amount,
         reasons=work.plan.reasons,
-        phases=tuple(_shown(phase) for phase in work.plan.phases),
+        phases=tuple(_shown(phase, best) for phase in work.plan.phases),
         balance=vars(work.plan.balance),
         tried={phase: tuple(rows) for phase, rows in proofs(best)["tried"].items()},
         freeze=best.proof,
         augment=_augment(work, best),
+        gauges=gauges(work.plan),
     )
 
 
@@ -160,7 +165,13 @@ def _diagnosed(work: Work, best: Candidate) -> "tuple[Diagnosis, ...]":
     from transferkit.evaluation.diagnosis import curves_of, diagnose
 
     epochs = work.plan.finetune.epochs if work.plan.finetune else 0
-    curves = curves_of(best.history, val_images=len(work.rows["val"]), epochs=epochs)
+    curves = curves_of(
+        best.history,
+        val_images=len(work.rows["val"]),
+        epochs=epochs,
+        kept=best.name,
+        interrupted=best.interrupted,
+    )
     return diagnose(curves) if curves else ()
 
 
@@ -195,7 +206,7 @@ def _baseline(train: np.ndarray, labels: np.ndarray) -> float:
     return majority_top1(train, labels)
 
 
-def _shown(phase: Phase) -> dict[str, Any]:
+def _shown(phase: Phase, best: Candidate) -> dict[str, Any]:
     """A phase in plain values, without what says nothing to its kind."""
     if phase.kind == "linear":
         seen = [choice.name for choice in phase.choices] or [", ".join(phase.features)]
@@ -210,15 +221,22 @@ def _shown(phase: Phase) -> dict[str, Any]:
         "freeze_depth": phase.freeze_depth,
         "epochs": phase.epochs,
         "patience": phase.patience,
-        "learning_rate": phase.learning_rate,
+        "learning_rate": _rate(phase, best),
         "rate_shares": tuning.rates,
         "optimizer": tuning.optimizer,
         "schedule": tuning.schedule,
     }
 
 
-def proofs(best: Candidate) -> dict[str, Any]:
-    """What plan.json tells of how the plan was carried out: classifiers tried, and the freeze proof."""
+def _rate(phase: Phase, best: Candidate) -> float | str:
+    """The highest learning rate; where the phase found it, or had to cut it, the one that it took."""
+    taken = [row["learning_rate"] for row in best.history if row["phase"] == phase.name and row["epoch"]]
+    found = taken and phase.tuning and phase.tuning.find_rate
+    return f"{max(taken):.2g} (found)" if found else phase.learning_rate
+
+
+def proofs(best: Candidate, stages: Sequence[Stage] = ()) -> dict[str, Any]:
+    """What plan.json tells of how the plan was carried out: classifiers tried, freeze proof, stages."""
     return {
         "tried": {
             phase: [
@@ -236,4 +254,13 @@ def proofs(best: Candidate) -> dict[str, Any]:
             for phase, tried in best.chosen.items()
         },
         "freeze": list(best.proof),
+        "rates": {
+            row["phase"]: row["learning_rate"]
+            for row in sorted(best.history, key=lambda row: float(row["learning_rate"]))
+            if row["epoch"]
+        },
+        "stages": [
+            {"name": stage.name, "cut": stage.cut, "size_px": stage.size_px, "channels": stage.channels}
+            for stage in stages
+        ],
     }

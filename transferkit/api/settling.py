@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from transferkit.api.fixing import fixed
 from transferkit.api.inputs import Data, open_data
 from transferkit.cache import cache_root
 from transferkit.data.examine import Examined, check_usable, examine
@@ -36,6 +37,8 @@ def open_training_data(data: Data, recipe: Recipe) -> Examined:
         DataError: no classifier can be made of them; see `check_classes`.
     """
     index = open_data(data, recipe.exclude, group_by=recipe.group_by)
+    if recipe.fixes:
+        index = fixed(index, recipe.fixes)
     examined = examine(index, cache_root(), compare=recipe.near_duplicates == "together")
     check_usable(examined)
     check_classes(examined.usable)
@@ -64,8 +67,9 @@ def settle(index: Index, recipe: Recipe) -> Settled:
         )
     if made.moved:
         notes.append(
-            f"{len(made.moved)} files were placed by hand: their class would have missed in a split "
-            f"otherwise; such as {', '.join(list(made.moved)[:3])}"
+            f"{len(made.moved)} of the files were moved to another split than they would have fallen "
+            "into, since it "
+            f"had none of their class; such as {', '.join(list(made.moved)[:3])}"
         )
     return Settled(replace(left, files=made.files), [*notes, *_sizes(made.files, index, recipe)])
 

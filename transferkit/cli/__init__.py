@@ -11,13 +11,16 @@ from transferkit import progress
 from transferkit._version import __version__
 from transferkit.cli.augment import augment
 from transferkit.cli.backbones import backbones
+from transferkit.cli.compare import compare
 from transferkit.cli.datasets import datasets
 from transferkit.cli.evaluate import evaluate
+from transferkit.cli.explain import explain
 from transferkit.cli.finetune import finetune
 from transferkit.cli.inspect import inspect
 from transferkit.cli.plan import plan
 from transferkit.cli.predict import predict
 from transferkit.cli.recipes import recipes
+from transferkit.cli.report import report
 from transferkit.cli.weights import weights
 from transferkit.errors import TransferkitError
 
@@ -63,7 +66,11 @@ def cli() -> None:
     """
 
 
-for command in (finetune, plan, inspect, augment, evaluate, predict, backbones, recipes, weights, datasets):
+COMMANDS = (
+    finetune, plan, inspect, augment, evaluate, predict, explain, compare, report,
+    backbones, recipes, weights, datasets,
+)  # fmt: skip
+for command in COMMANDS:
     cli.add_command(command)
 
 

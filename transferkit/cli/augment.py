@@ -30,6 +30,7 @@ def augment(data: str | None, policy: str | None, sheet: str | None, steps: bool
     if not (data and sheet):
         raise UsageError("augment needs DATA and --sheet FILE.png; or --steps, which lists what there is.")
     target = Path(sheet)
+    _check(target, policy, recipe)
     if not target.absolute().parent.is_dir():
         raise UsageError(f"--sheet {sheet}: no such folder.")
     if policy:
@@ -49,7 +50,22 @@ def augment(data: str | None, policy: str | None, sheet: str | None, steps: bool
     )
     for line in [*lines, *([found.why] if found.why else [])]:
         click.echo(line)
+    if mixing := [step.name for step in found.policy.mixing]:
+        click.echo(f"not drawn: {', '.join(mixing)}, which blends images of a batch")
     click.echo(f"sheet: {sheet}")
+
+
+def _check(target: Path, policy: str | None, recipe: Recipe) -> None:
+    if target.suffix.lower() != ".png":
+        raise UsageError(f"--sheet {target}: the sheet is a PNG; give a name that ends in .png.")
+    default = Recipe().augment
+    if policy and recipe.augment not in (default, policy):
+        told = f"--policy {policy} and --augment {recipe.augment} say two things"
+        raise UsageError(f"{told}; give one of them.")
+    if not policy and recipe.augment == default:
+        raise UsageError(
+            "give --policy NAME, such as standard; 'transferkit augment --steps' lists what there is."
+        )
 
 
 def _list() -> None:

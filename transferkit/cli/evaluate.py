@@ -3,10 +3,11 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from transferkit.cli.floor import check_floor
 from transferkit.cli.tables import shown
 from transferkit.errors import UsageError
 from transferkit.evaluation import VIEWS
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from transferkit.api.evaluating import Evaluation
     from transferkit.evaluation.metrics import SplitMetrics
     from transferkit.evaluation.multilabel import MultiLabelMetrics
+    from transferkit.evaluation.unknown import Unknown
 
 EXAMPLE = "\b\nExample:\n  transferkit evaluate runs/pets-1 new-photos/ --map kitten=cat"
 
@@ -41,6 +43,10 @@ EXAMPLE = "\b\nExample:\n  transferkit evaluate runs/pets-1 new-photos/ --map ki
     help="Crops of each image whose logits are averaged: itself and its mirror, 10 crops, or these at 5 "
     "sizes. The gain is told with its interval.",
 )
+@click.option(
+    "--unknown", metavar="DATA", help="Images of none of the classes: how well they are told apart."
+)
+@click.option("--min-top1", type=float, metavar="X", help="Exit with 1 where top-1 is below, 0 to 1.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def evaluate(
@@ -52,6 +58,8 @@ def evaluate(
     exclude: str | None,
     predictions: str | None,
     views: str,
+    unknown: str | None,
+    min_top1: float | None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -60,7 +68,6 @@ def evaluate(
     The classes of DATA are joined with those of the run by name, never by position.
     """
     from transferkit.api import evaluate as run_evaluate
-    from transferkit.evaluation.multilabel import MultiLabelMetrics
     from transferkit.runs import Run, write_csv
 
     if predictions and not Path(predictions).absolute().parent.is_dir():
@@ -74,25 +81,48 @@ def evaluate(
         exclude=exclude,
         device=device,
         views=views,
+        unknown=unknown,
     )
     if predictions:
         write_csv(Path(predictions), found.predictions)
-    metrics = found.metrics
     if as_json:
-        document = {"metrics": metrics.as_dict(), "failed": found.failed, "seen": found.seen}
-        if found.plain and found.gain:
-            told = {"views": views, "passes": found.passes, "gain": asdict(found.gain)}
-            document |= told | {"plain_metrics": found.plain.as_dict()}
-        click.echo(json.dumps(document, ensure_ascii=False))
-        return
-    if isinstance(metrics, MultiLabelMetrics):
-        _show_multilabel(metrics)
+        click.echo(json.dumps(_document(found), ensure_ascii=False))
     else:
-        _show(metrics)
+        _tell(found)
+    check_floor(min_top1, getattr(found.metrics, "top1", None))
+
+
+def _document(found: "Evaluation") -> dict[str, Any]:
+    document = {"metrics": found.metrics.as_dict(), "failed": found.failed, "seen": found.seen}
+    if found.plain and found.gain:
+        told = {"views": found.views, "passes": found.passes, "gain": asdict(found.gain)}
+        document |= told | {"plain_metrics": found.plain.as_dict()}
+    if found.unknown:
+        document["unknown"] = found.unknown.as_dict()
+    return document
+
+
+def _tell(found: "Evaluation") -> None:
+    from transferkit.evaluation.multilabel import MultiLabelMetrics
+
+    if isinstance(found.metrics, MultiLabelMetrics):
+        _show_multilabel(found.metrics)
+    else:
+        _show(found.metrics)
     if found.gain:
         click.echo(_gained(found))
+    if found.unknown:
+        click.echo(_told_apart(found.unknown))
     for path, reason in found.failed.items():
         click.echo(f"left out: {shown(path)}: {reason}", err=True)
+
+
+def _told_apart(found: "Unknown") -> str:
+    return (
+        f"unknown images: AUROC {found.auroc:.3f} ({found.unknown} unknown, {found.known} known); where "
+        "95% of the "
+        f"known pass, {found.fpr95:.1%} of the unknown do (strangeness up to {found.threshold:.3f})"
+    )
 
 
 def _gained(found: "Evaluation") -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from transferkit.cli.floor import check_floor
 from transferkit.cli.options import recipe_options
 from transferkit.errors import UsageError
 from transferkit.recipe import Recipe
@@ -55,6 +56,9 @@ def finetune(
     if run.interrupted:
         click.echo(f"interrupted; to go on: transferkit finetune --resume {run.folder}", err=True)
         raise click.exceptions.Exit(INTERRUPTED)
+    if run.recipe.min_top1 is not None:
+        splits = run.metrics["splits"]
+        check_floor(run.recipe.min_top1, splits.get("test", splits["val"]).get("top1"))
 
 
 def _resumed(name: str) -> "Run":
@@ -88,7 +92,7 @@ def _tell(run: "Run", as_json: bool) -> None:
                 f"{name}: mAP {split['map']:.3f} (n={split['n']}); linear classifier "
                 f"{metrics['linear_map'][name]:.3f}, constant answer {metrics['baseline_map'][name]:.3f}"
             )
-        click.echo(f"report: {run.folder / 'report.md'}")
+        click.echo(f"report: {run.folder / 'report.html'}")
         return
     for name, split in metrics["splits"].items():
         low, high = split["top1_ci95"]
@@ -97,4 +101,4 @@ def _tell(run: "Run", as_json: bool) -> None:
             f"{name}: top-1 {split['top1']:.1%} (95% {low:.1%} to {high:.1%}, n={split['n']}); "
             f"linear classifier {linear:.1%}, majority {metrics['majority_top1'][name]:.1%}"
         )
-    click.echo(f"report: {run.folder / 'report.md'}")
+    click.echo(f"report: {run.folder / 'report.html'}")

@@ -44,6 +44,9 @@ class Curves:
         rate: the highest learning rate; 0 for what was fitted.
         exploded: rates of the attempts at fine-tuning that were given up, the highest first; where the curves
             are those of a classifier that was fitted, the last attempt was among them.
+        kept: whether the run keeps what came of it.
+        worth: whether that is better on val than its start, such as a blend of both ends.
+        interrupted: whether Ctrl-C ended it.
     """
 
     phase: str
@@ -56,6 +59,19 @@ class Curves:
     epochs: int = 0
     rate: float = 0.0
     exploded: tuple[float, ...] = ()
+    kept: bool = True
+    worth: bool = False
+    interrupted: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the phase, as it is told."""
+        return self.phase if self.kept else f"{self.phase} (not kept)"
+
+    @property
+    def when(self) -> str:
+        """What the last figures are of."""
+        return "" if self.start_loss is None else " in its last epoch"
 
 
 @dataclass(frozen=True)
@@ -85,22 +101,34 @@ def diagnose(curves: Curves) -> tuple[Diagnosis, ...]:
     overfitting, none at a low level a model too small; a loss that shoots up a rate too high, one that hardly
     moves a rate too low).
     """
+    if curves.interrupted:
+        stopped = f"{curves.name}: interrupted after {len(curves.val_loss)} of {curves.epochs} epochs"
+        return (Diagnosis("not finished", stopped, "Go on with it: transferkit finetune --resume"),)
     rules = (_too_high, _too_low, _overfitting, _underfitting, _not_finished)
     found = tuple(told for rule in rules if (told := rule(curves)))
     if found:
         return found
     train, val = curves.train_top1[-1], curves.val_top1[-1]
-    right = f"{curves.phase}: right on {train:.1%} of train and {val:.1%} of val"
+    right = f"{curves.name}: right on {train:.1%} of train and {val:.1%} of val{curves.when}"
     return (Diagnosis("sound", f"{right}; nothing asks for a change", ""),)
 
 
-def curves_of(history: Sequence[Mapping[str, Any]], *, val_images: int, epochs: int = 0) -> Curves | None:
-    """The curves of a run's history that are read: of fine-tuning, else of the last linear classifier.
+def curves_of(
+    history: Sequence[Mapping[str, Any]],
+    *,
+    val_images: int,
+    epochs: int = 0,
+    kept: str = "",
+    interrupted: bool = False,
+) -> Curves | None:
+    """The curves of a run's history that are read: of fine-tuning, else of the classifier that is kept.
 
     Args:
         history: rows of phase, epoch, loss, val_loss, top1, val_top1, learning_rate.
         val_images: of val.
         epochs: of the fine-tuning phase, as allowed.
+        kept: `linear`, `multistage` or `fine-tuned`; "" where it is not known.
+        interrupted: whether Ctrl-C ended fine-tuning.
 
     Returns:
         None where images have several classes: top-1 does not exist.
@@ -109,7 +137,7 @@ def curves_of(history: Sequence[Mapping[str, Any]], *, val_images: int, epochs: 
     if not fitted or any(row.get("top1") is None for row in history):
         return None
     trained = [row for row in history if row["epoch"] > 0 and not _gone(row)]
-    rows = trained or fitted[-1:]
+    rows = trained or [row for row in fitted if row["phase"] == kept][-1:] or fitted[-1:]
     return Curves(
         phase=str(rows[0]["phase"]),
         train_top1=tuple(row["top1"] for row in rows),
@@ -121,6 +149,9 @@ def curves_of(history: Sequence[Mapping[str, Any]], *, val_images: int, epochs: 
         epochs=epochs,
         rate=max(row["learning_rate"] for row in rows),
         exploded=_exploded(history),
+        kept=not trained or kept in ("", "fine-tuned"),
+        worth=bool(trained) and kept == "fine-tuned",
+        interrupted=interrupted and bool(trained),
     )
 
 
@@ -141,13 +172,13 @@ def _exploded(history: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
 def _too_high(curves: Curves) -> Diagnosis | None:
     if curves.exploded:
         return _exploding(curves)
-    if curves.start_loss is None or min(curves.val_loss) <= curves.start_loss:
+    if curves.start_loss is None or min(curves.val_loss) <= curves.start_loss or curves.worth:
         return None
     if curves.val_loss[0] <= BROKEN * curves.start_loss:
         return None
     return Diagnosis(
         "rate too high",
-        f"{curves.phase}: the first epoch took the val loss from {curves.start_loss:.3f} to "
+        f"{curves.name}: the first epoch took the val loss from {curves.start_loss:.3f} to "
         f"{curves.val_loss[0]:.3f}, and no later one came below the start",
         f"Take a third of it: --set learning_rate={_short(curves.rate / 3)}, or --set learning_rate=find",
     )
@@ -165,7 +196,7 @@ def _exploding(curves: Curves) -> Diagnosis:
         )
     return Diagnosis(
         "rate too high",
-        f"{curves.phase}: the loss exploded at the rate {tried} and was trained at {curves.rate:.2g} then",
+        f"{curves.name}: the loss exploded at the rate {tried} and was trained at {curves.rate:.2g} then",
         f"To begin there: --set learning_rate={curves.rate:.2g}, or --set learning_rate=find",
     )
 
@@ -178,7 +209,7 @@ def _too_low(curves: Curves) -> Diagnosis | None:
         return None
     return Diagnosis(
         "rate too low",
-        f"{curves.phase}: the train loss hardly moved in {len(curves.train_loss)} epochs, from {first:.3f} "
+        f"{curves.name}: the train loss hardly moved in {len(curves.train_loss)} epochs, from {first:.3f} "
         f"to {last:.3f}",
         f"Take three times the rate: --set learning_rate={_short(3 * curves.rate)}, or --set "
         "learning_rate=find",
@@ -189,7 +220,7 @@ def _overfitting(curves: Curves) -> Diagnosis | None:
     train, val = curves.train_top1[-1], curves.val_top1[-1]
     if not train - val > max(GAP, 2 * _error(curves)):
         return None
-    gap = f"{curves.phase}: right on {train:.1%} of train and {val:.1%} of val"
+    gap = f"{curves.name}: right on {train:.1%} of train and {val:.1%} of val{curves.when}"
     if curves.start_loss is None:
         return Diagnosis(
             "overfitting",
@@ -218,8 +249,9 @@ def _underfitting(curves: Curves) -> Diagnosis | None:
     )
     return Diagnosis(
         "underfitting",
-        f"{curves.phase}: right on only {train:.1%} of train and {val:.1%} of val: no gap, but much is not "
-        "fitted",
+        f"{curves.name}: right on only {train:.1%} of train and {val:.1%} of val{curves.when}: no gap, "
+        "but much is "
+        "not fitted",
         f"{more}, or take a larger --backbone or --image-size",
     )
 
@@ -233,7 +265,7 @@ def _not_finished(curves: Curves) -> Diagnosis | None:
         return None
     return Diagnosis(
         "not finished",
-        f"{curves.phase}: the val loss was still falling at its last epoch, {curves.val_loss[-1]:.3f} after "
+        f"{curves.name}: the val loss was still falling at its last epoch, {curves.val_loss[-1]:.3f} after "
         f"{before:.3f}",
         f"Give it longer: --set epochs={2 * curves.epochs}",
     )
@@ -246,4 +278,4 @@ def _error(curves: Curves) -> float:
 
 
 def _short(rate: float) -> str:
-    return f"{rate:.1g}"
+    return f"{float(f'{rate:.1g}'):g}"

@@ -37,6 +37,7 @@ class Data:
         intersections: what could be shared ("path", "content", ...) -> two splits ("train & val") ->
             how much of it they share; empty where it was not counted.
         findings: kind of finding, see `data.findings.KINDS` -> files.
+        root: folder that paths are relative to, where the run found it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Data:
     images: Mapping[str, int] = field(default_factory=dict)
     intersections: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     findings: Mapping[str, int] = field(default_factory=dict)
+    root: str = ""
 
     def totals(self) -> dict[str, int]:
         """Images of each split."""
@@ -80,6 +82,9 @@ class Decision:
     # policy, steps (sentences), views (of each image that linear classifiers were tried with), fed (how
     # fine-tuning got its images, a sentence), safety (rows of change, plain, changed, safe); empty for none
     augment: Mapping[str, Any] = field(default_factory=dict)
+    # a row for each axis of the matrix: words, place (0..100, the border at 50), low and high (names of
+    # the ends)
+    gauges: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,9 +209,18 @@ class Report:
         """The split that the first sentence of a report is about: test where there is one."""
         return next((name for name in ("test", "val") if name in self.splits), min(self.splits))
 
+    @property
+    def happened(self) -> tuple[str, ...]:
+        """Of the notes those that tell what a phase did."""
+        return tuple(note for note in self.notes if self._tells_of_phase(note))
+
+    def _tells_of_phase(self, note: str) -> bool:
+        names = {str(phase.get("phase", "")) for phase in self.decision.phases} | {"start"}
+        return note.partition(":")[0] in names
+
     def remarks(self) -> tuple[str, ...]:
-        """The notes, and those that the numbers themselves call for."""
-        found = list(self.notes)
+        """What a reader should know first: other notes, and those that the numbers themselves call for."""
+        found = [note for note in self.notes if not self._tells_of_phase(note)]
         if self.headline == "val" and NO_TEST_SPLIT not in found:
             found.append(NO_TEST_SPLIT)
         if shared := self.data.shared():
@@ -247,7 +261,7 @@ class Report:
             "intersections": self.data.intersections,
             "diagnosis": [vars(one) for one in self.diagnosis],
         }
-        return {key: _plain(value) for key, value in content.items()}
+        return {key: plain(value) for key, value in content.items()}
 
     def _scores(self) -> dict[str, Any]:
         if not self.multilabel:
@@ -260,12 +274,12 @@ class Report:
         }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value in types that JSON has; numpy's numbers and NaN are none of them."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

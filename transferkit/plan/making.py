@@ -203,12 +203,22 @@ def _phase_reasons(phases: tuple[Phase, ...], setting: Setting) -> tuple[str, ..
     phase = tuned[0]
     assert phase.tuning is not None
     what = "BatchNorm in " if phase.tuning.only == "batchnorm" else ""
+    behind = [stage for stage in setting.stages[phase.freeze_depth :] if stage not in phase.tuning.stages]
+    stay = f"; {', '.join(behind)} stay as they are too" if behind else ""
     thaws = (
         f"Fine-tuning thaws {what}{', '.join(phase.tuning.stages)} (freeze depth {phase.freeze_depth} of "
-        f"{len(setting.stages)}), starts from the best linear classifier, and is kept only if it is "
+        f"{len(setting.stages)}{stay}), starts from the best linear classifier, and is kept only if it is "
         "better on val."
     )
-    return (thaws, *late_stages(phase))
+    return (*_pulls(setting), thaws, *late_stages(phase))
+
+
+def _pulls(setting: Setting) -> tuple[str, ...]:
+    """How hard the images pull at each stage, where that decides what thaws."""
+    if not setting.gradients:
+        return ()
+    told = ", ".join(f"{stage} {pull:.2g}" for stage, pull in setting.gradients.items())
+    return (f"Relative gradient norm of each stage: {told}; the third that adds up to most thaws.",)
 
 
 def late_stages(phase: Phase) -> tuple[str, ...]:

@@ -73,7 +73,6 @@ class Recipe(Telling, Fitting, Images, Start):
             splits=whole(self.splits),
             against=whole(self.against),
             fixes=whole(self.fixes),
-            tensorboard=whole(self.tensorboard),
         )
 
     def as_dict(self) -> dict[str, Any]:

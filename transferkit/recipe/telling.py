@@ -28,14 +28,6 @@ class Telling:
     against: str | None = knob(None, "Earlier run that the report compares with.", flag=True)
     fixes: str | None = knob(
         None,
-        "CSV of path and label (a run's fixes.csv): labels that stand in for those of the data.",
-        flag=True,
-    )
-    tensorboard: str | None = knob(
-        None, "Folder that TensorBoard reads: curves, confusion, settings.", flag=True
-    )
-    mlflow: str | None = knob(
-        None,
-        "Tracking server (URI) that gets settings, scores and the run folder; needs the extra mlflow.",
+        "A run's fixes.csv with its column fix filled in: labels that stand in for those of the data.",
         flag=True,
     )

@@ -1,31 +1,32 @@
 """The report as one page of Markdown, for somebody who has never seen the project."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from transferkit.evaluation.crossval import CrossValidation
-from transferkit.evaluation.report import MEASURES, Decision, Report
-from transferkit.reports import figures, multilabel
+from transferkit.evaluation.report import MEASURES, Against, Decision, Report
+from transferkit.reports import multilabel
 from transferkit.reports.data import data_section
 from transferkit.reports.decision import augment_section, freeze_section, tried_section
 from transferkit.reports.diagnosis import diagnosis_section
 from transferkit.reports.tables import LISTED_CLASSES, name, percent, table, text
+from transferkit.reports.trust import (
+    cost_section,
+    doubts_section,
+    growth_section,
+    mistakes_section,
+    trust_sections,
+)
 from transferkit.strategies.matrix import MATRIX
 
 
-def write(report: Report, folder: Path) -> None:
-    """Write `report.md` and the pictures it shows, in `figures/`, into an existing folder."""
-    drawings = _drawings(report)
-    (folder / "figures").mkdir(exist_ok=True)
-    for file, draw in drawings.items():
-        draw(folder / "figures" / file)
-    (folder / "report.md").write_text(render(report), encoding="utf-8", newline="\n")
+def render(report: Report, drawn: Collection[str] = ()) -> str:
+    """The page as text.
 
-
-def render(report: Report) -> str:
-    """The page as text; its pictures are those that `write` draws."""
+    Args:
+        report: its numbers.
+        drawn: names of the figures that stand in `figures/`, see `pages.drawn`.
+    """
     parts = [
         f"# {text(report.title)}",
         _headline(report),
@@ -39,12 +40,21 @@ def render(report: Report) -> str:
         _balance(report.decision),
         augment_section(report.decision.augment),
         "## Class by class",
-        *([multilabel.per_class(report)] if report.multilabel else [_per_class(report), _confused(report)]),
+        *(
+            [multilabel.per_class(report)]
+            if report.multilabel
+            else [_per_class(report), _confused(report, drawn)]
+        ),
+        mistakes_section(report),
+        doubts_section(report),
         "## Training",
-        _training(report),
+        _training(report, drawn),
         diagnosis_section(report.diagnosis),
+        *trust_sections(report, drawn),
         "## Data",
         data_section(report),
+        growth_section(report, drawn),
+        cost_section(report),
         "## Time",
         _time(report.seconds),
         "## How to repeat it",
@@ -106,6 +116,8 @@ def _comparison(report: Report) -> str:
     ]
     details = multilabel.DETAILS if report.multilabel else DETAILS
     rows += [_detail(report, label, key) for label, key in details.items()]
+    if report.against is not None:
+        rows.insert(0, _earlier(report.against, report.headline, splits))
     why = f": {_clause(report.kept_reason)}" if report.kept_reason else ""
     parts = [
         table(["", *splits], rows, len(splits)),
@@ -113,6 +125,11 @@ def _comparison(report: Report) -> str:
         f"Kept: the {report.kept} model{why}.",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _earlier(found: Against, judged: str, splits: Sequence[str]) -> list[str]:
+    label = f"top-1 of {text(found.name)} ({found.paired.n} images of both)"
+    return [label, *(percent(found.top1) if split == judged else "" for split in splits)]
 
 
 BASELINES = {"top1": "always the most frequent class", "map": "the same answer for every image"}
@@ -228,7 +245,7 @@ def _per_class(report: Report) -> str:
     return f"{words}\n\n{table(header, cells, 4)}"
 
 
-def _confused(report: Report) -> str:
+def _confused(report: Report, drawn: Collection[str]) -> str:
     pairs = report.confused(report.headline)
     if not pairs:
         found = f"No {report.headline} image was taken for another class."
@@ -236,22 +253,25 @@ def _confused(report: Report) -> str:
         rows = [[name(p.label), name(p.predicted), str(p.images), percent(p.share)] for p in pairs]
         header = ["class", "taken for", "images", "share of the class"]
         found = "Confused most often:\n\n" + table(header, rows, 2)
-    parts = [found, _picture(CONFUSION, "Confusion matrix")]
-    if any(figures.shown(label, i) == f"#{i}" for i, label in enumerate(report.class_names)):
-        parts.append("Names that the font of the figure lacks stand there as #no.")
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        [found, *([_picture("confusion", "Confusion matrix")] if "confusion" in drawn else [])]
+    )
 
 
-def _training(report: Report) -> str:
-    drawings = _drawings(report)
-    parts = []
-    if STRENGTH in drawings:
+def _training(report: Report, drawn: Collection[str]) -> str:
+    parts = ["\n".join(f"- {text(note)}" for note in report.happened)] if report.happened else []
+    if "stage_probes" in drawn:
+        parts.append(
+            "A quick linear classifier at each stage, cross-validated on train:\n\n"
+            + _picture("stage_probes", "Accuracy against depth")
+        )
+    if "strength_curve" in drawn:
         parts.append(
             "The linear classifier was fitted with each of these L2 strengths; the dotted one was taken:\n\n"
-            + _picture(STRENGTH, "Scores on val by L2 strength")
+            + _picture("strength_curve", "Scores on val by L2 strength")
         )
-    if CURVES in drawings:
-        parts.append("Fine-tuning, epoch by epoch:\n\n" + _picture(CURVES, "Learning curves"))
+    if "learning_curve" in drawn:
+        parts.append("Fine-tuning, epoch by epoch:\n\n" + _picture("learning_curve", "Learning curves"))
     else:
         parts.append("The backbone was not trained: its weights are as they were.")
     return "\n\n".join(parts)
@@ -273,21 +293,5 @@ def _repeat(environment: Mapping[str, str]) -> str:
     )
 
 
-CURVES, STRENGTH, CONFUSION = "learning_curve.png", "strength_curve.png", "confusion.png"
-
-
-def _drawings(report: Report) -> dict[str, Callable[[Path], None]]:
-    """File name -> what draws it, for the figures that this report has numbers for."""
-    drawings: dict[str, Callable[[Path], None]] = {}
-    if not report.multilabel:
-        matrix = figures.confusion_figure(report, report.headline)
-        drawings[CONFUSION] = partial(figures.draw_confusion, matrix)
-    if figures.learning_curve(report).epochs:
-        drawings[CURVES] = partial(figures.draw_learning_curve, figures.learning_curve(report))
-    if report.linear_path:
-        drawings[STRENGTH] = partial(figures.draw_strength_curve, figures.strength_curve(report))
-    return drawings
-
-
 def _picture(file: str, words: str) -> str:
-    return f"![{words}](figures/{file})"
+    return f"![{words}](figures/{file}.svg)"

@@ -69,9 +69,17 @@ def _head(plan: Plan, data: str, width: int) -> str:
     several = ", an image may have several" if plan.multilabel else ""
     text = (
         f"{data + ': ' if data else ''}{sum(images.values())} images of {plan.evidence['classes']} classes"
-        f"{several} ({parts}). Backbone {plan.backbone} at {plan.image_size} px. Strategy: {plan.strategy}."
+        f"{several} ({parts}). Backbone {plan.backbone} at {plan.image_size} px. Strategy: {plan.strategy}"
+        f"{_beside(plan)}."
     )
     return textwrap.fill(text, width)
+
+
+def _beside(plan: Plan) -> str:
+    """What is said where more is tried than the lit cell says."""
+    cell = MATRIX[plan.similarity, plan.amount]
+    auto = not any(reason.startswith("Strategy stated") for reason in plan.reasons)
+    return f", tried beside the matrix' {cell}; val decides" if auto and plan.strategy != cell else ""
 
 
 def _similarity_axis(plan: Plan, width: int) -> list[str]:
@@ -84,7 +92,9 @@ def _similarity_axis(plan: Plan, width: int) -> list[str]:
         gauge = _gauge("similar", score / border, "different")
     else:
         number = (
-            f"several stages know {100 * score:+.1f} points more than the last, and different starts at "
+            f"the best of the earlier stages and of all together knows {100 * score:+.1f} points more "
+            "than the "
+            "last, and different starts at "
             f"{100 * border:+.1f}"
         )
         gauge = []

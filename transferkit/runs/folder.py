@@ -18,6 +18,12 @@ HISTORY_COLUMNS = (
 )  # fmt: skip
 # Within the folder of a run that Ctrl-C ended: what is needed to go on with it.
 RESUME = "resume"
+# Ends the name of its folder while it is written, and when it was killed.
+UNFINISHED = ".unfinished"
+# Suspect labels, for a person to put right; `finetune --fixes` takes it.
+FIXES = "fixes.csv"
+# The numbers of the report, from which its pages are made again.
+REPORT = "report.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,11 @@ class Run:
             UsageError: no such folder, or not one that a run wrote.
         """
         path = Path(folder)
+        if not path.is_dir() and path.with_name(path.name + UNFINISHED).is_dir():
+            raise UsageError(
+                f"{path} is not finished: go on with it by 'transferkit finetune --resume {path}', or "
+                "start anew."
+            )
         if not path.is_dir():
             raise UsageError(f"no such run: {path} is not a folder. Give the folder that finetune named.")
         missing = [n for n in ("model.keras", "labels.json", "plan.json") if not (path / n).is_file()]
@@ -70,6 +81,11 @@ class Run:
         return dict(self._json("metrics.json"))
 
     @property
+    def report(self) -> dict[str, Any]:
+        """The numbers of the report; empty in runs of earlier versions."""
+        return dict(self._json(REPORT)) if (self.folder / REPORT).is_file() else {}
+
+    @property
     def environment(self) -> dict[str, Any]:
         """Versions, device, seed and seconds."""
         return dict(self._json("environment.json"))
@@ -92,6 +108,13 @@ class Run:
 
         text = {"path": str, "label": str, "split": str, "pred": str, "top5": str}
         return pd.read_csv(self.folder / "predictions.csv", dtype=text, keep_default_na=False)
+
+    @property
+    def content(self) -> "pd.DataFrame":
+        """`path,sha256,split` of every image that was used."""
+        import pandas as pd
+
+        return pd.read_csv(self.folder / "content.csv", dtype=str, keep_default_na=False)
 
     @property
     def interrupted(self) -> bool:

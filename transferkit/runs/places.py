@@ -5,10 +5,10 @@ from pathlib import Path
 
 from transferkit.data.index import is_run
 from transferkit.errors import OutputExists, UsageError
-from transferkit.runs.folder import RESUME
+from transferkit.runs.folder import RESUME, UNFINISHED
 
 # Beside the run's folder while it is written, and left there when it is killed.
-SUFFIX = ".unfinished"
+SUFFIX = UNFINISHED
 # In that folder: what was asked of which data. Without it there is nothing to go on with.
 SOURCE = "source.json"
 

@@ -77,6 +77,7 @@ def estimate(phases: Sequence[Phase], pilot: Pilot, *, stages: Sequence[StageCos
         "bank": pilot.first_forward + load.new * (pilot.decode + pilot.forward) if load.new else 0.0,
         **_views(pilot, load),
         "evidence": pilot.evidence,
+        **({"pilot": pilot.pilot} if pilot.pilot else {}),
         "linear": sum(_linear(phase, pilot, load) for phase in phases),
     }
     seconds = {part: Span(value, value) for part, value in fixed.items()}

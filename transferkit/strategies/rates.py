@@ -19,6 +19,7 @@ class Pilot:
         refit: of it, what the last fit takes, without the choice of features and classifier.
         startup: until the network stands; `index`: of looking at the files; `evidence`: of measuring
             the similarity.
+        pilot: of the pilot itself, where a run has still to take it.
         resident: bytes of the program with the network in it.
     """
 
@@ -37,6 +38,7 @@ class Pilot:
     startup: float = 0.0
     index: float = 0.0
     evidence: float = 0.0
+    pilot: float = 0.0
     resident: int = 0
 
 

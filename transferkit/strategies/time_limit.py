@@ -77,7 +77,7 @@ def fit_into(
             reasons.append(_cut_reason(phase, epochs))
             return Fitted((*linear, replace(phase, epochs=epochs)), tuple(reasons), maps=load.maps)
         reasons.append(
-            f"With freeze depth {phase.freeze_depth} not even {floor} epochs fit: they take "
+            f"With freeze depth {phase.freeze_depth} not even {floor} epochs fit: with them the run takes "
             f"{in_words(once + floor * epoch)}."
         )
     if cost(linear) <= limit:
@@ -108,6 +108,12 @@ def check_linear_fits(needed: Estimate, limit: float) -> None:
     seconds = needed.total.at_most
     if seconds <= limit:
         return
+    if limit <= 0:
+        raise TrainingError(
+            "the time limit was over before anything could be fitted: starting and reading the images "
+            "took all of "
+            "it. Give a longer --time-limit (it is in minutes)."
+        )
     part, longest = max(needed.seconds.items(), key=lambda pair: pair[1].at_most)
     raise TrainingError(
         f"the time limit leaves {in_words(max(0.0, limit))}, and the linear classifier alone takes about "

@@ -36,7 +36,8 @@ def gradcam(model: Any, cut: str, images: np.ndarray, classes: np.ndarray) -> np
             asked = np.asarray(classes[start : start + BATCH])
             short = BATCH - len(some)
             whole = np.concatenate([some, np.repeat(some[-1:], short, axis=0)])
-            maps = np.asarray(maps_of.predict_on_batch(whole), np.float64)
+            # Not compiled: a few images are done before a program is.
+            maps = np.asarray(keras.ops.convert_to_numpy(maps_of(whole, training=False)), np.float64)
             slopes = slopes_of.at(whole, np.concatenate([asked, np.repeat(asked[-1:], short)]))
             heat = np.maximum((maps * slopes.mean(axis=(1, 2), keepdims=True)).sum(axis=-1), 0.0)
             found.append(heat[: len(some)])

@@ -88,6 +88,8 @@ def _first(job: Job, phase: Phase, stage_of: dict[str, str], interrupt: Interrup
     compiled(job, phase, phase.tuning.stages, stage_of=stage_of, joined={})
     job, tested = halving(job, lambda job: find_rate(job.model, epoch_of(job, 0), interrupt))
     progress.batch_size, found = job.batch_size, tested.suggestion
+    if interrupt.asked:
+        return progress
     if found is None:
         told = f"the range test saw no rate at which the loss falls; {phase.learning_rate:.2g} is taken"
     else:
@@ -154,7 +156,7 @@ def _blend(loop: Loop) -> None:
     progress.best, progress.best_epoch = found.weights, end
     blend = f"a blend of {found.share:.0%} of epoch {end} and {1 - found.share:.0%} of the start"
     what = blend if found.share < 1 else f"epoch {end} whole, better than any blend of it and the start"
-    _note(progress, f"{name}: kept is {what}, val loss {found.standing.loss:.3f}")
+    _note(progress, f"{name}: its candidate is {what}, val loss {found.standing.loss:.3f}")
 
 
 def _set_best(loop: Loop) -> None:
@@ -201,7 +203,9 @@ def _attempt(loop: Loop) -> str:
                 return exploded
             if loop.states:
                 loop.states.write(progress, snapshot(loop.model))
-    best = f"best epoch {progress.best_epoch}{'' if progress.best_epoch else ', the start'}"
+    best = (
+        f"best epoch by smoothed val loss {progress.best_epoch}{'' if progress.best_epoch else ', the start'}"
+    )
     _note(progress, f"{phase.name}: {reason} epoch {len(progress.rows)} of {phase.epochs}; {best}")
     return ""
 

@@ -1,0 +1,178 @@
+"""What a run tells beside its scores, end to end on toys."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.api.test_finetune import recipe
+from tests.conftest import draw_classes
+from transferkit.api import finetune
+from transferkit.api.comparing import compare
+from transferkit.api.rereporting import report
+from transferkit.cli import cli
+from transferkit.errors import DataError, UsageError
+from transferkit.reports import record
+from transferkit.runs import Run
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+@pytest.fixture
+def run(photos: Path, tmp_path: Path) -> Run:
+    return finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+@pytest.mark.heat
+def test_a_run_keeps_numbers_and_pictures_from_which_its_pages_are_made_again(run: Run):
+    told = record.read(run.folder)
+    assert told.calibration is not None and told.calibration.temperature > 0
+    assert told.rejection is not None and told.conformal is not None and told.cost is not None
+    assert list(told.stage_probes) == ["stage1", "stage2", "stage3", "all"]
+    assert told.gallery is not None and told.gallery.unsure
+    for picture in (*told.gallery.mistakes, *told.gallery.unsure):
+        assert (run.folder / picture.thumbnail).stat().st_size > 300
+        assert (run.folder / picture.heat).stat().st_size > 300
+    before = {name: (run.folder / name).read_bytes() for name in ("report.html", "report.md")}
+    for name in before:
+        (run.folder / name).unlink()
+    assert report(run.folder) == run.folder / "report.html"
+    assert {name: (run.folder / name).read_bytes() for name in before} == before
+
+
+def test_a_page_is_made_again_without_tensorflow(run: Run):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from transferkit.cli import cli; "
+        f"cli(['report', {str(run.folder)!r}], standalone_mode=False); "
+        "assert not {'tensorflow', 'keras', 'jax'} & set(sys.modules), 'a framework was imported'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("report: ")
+
+
+def test_wrong_labels_are_suspects_and_can_be_put_right(photos: Path, tmp_path: Path):
+    names = sorted(path.name for path in photos.iterdir())
+    moved = sorted((photos / names[0]).iterdir())[:2]
+    for path in moved:
+        path.rename(photos / names[1] / f"wrong-{path.name}")
+    run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+    fixes = pd.read_csv(run.folder / "fixes.csv", keep_default_na=False)
+    wrong = [f"{names[1]}/wrong-{path.name}" for path in moved]
+    assert set(wrong) <= set(fixes["path"])
+    first = fixes[fixes["path"].isin(wrong)]
+    assert set(first["suggested"]) == {names[0]} and set(first["fix"]) == {""}
+    with pytest.raises(DataError, match="the column fix is empty in all rows"):
+        finetune(photos, recipe(fixes=str(run.folder / "fixes.csv")), out=tmp_path / "none")
+    fixes.loc[fixes["path"] == wrong[0], "fix"] = "suggested"
+    fixes.loc[fixes["path"] == wrong[1], "fix"] = "exclude"
+    fixes.to_csv(tmp_path / "mine.csv", index=False)
+    again = finetune(
+        photos, recipe(strategy="linear", fixes=str(tmp_path / "mine.csv")), out=tmp_path / "again"
+    )
+    labels = pd.read_csv(again.folder / "splits.csv").set_index("path")["label"]
+    assert labels[wrong[0]] == names[0] and wrong[1] not in labels.index
+    assert (photos / wrong[0]).exists() and again.recipe.fixes == str(tmp_path / "mine.csv")
+
+
+def test_fixes_that_say_nonsense_are_told_all_at_once(photos: Path, tmp_path: Path):
+    file = tmp_path / "fixes.csv"
+    known = next(photos.rglob("*.png")).relative_to(photos)
+    file.write_text(f"path,fix\nnowhere.png,exclude\n{known},nothing-like-it\n")
+    with pytest.raises(
+        DataError, match="nowhere.png: no such image\n.*no class 'nothing-like-it'; there are"
+    ):
+        finetune(photos, recipe(fixes=str(file)), out=tmp_path / "run")
+
+
+def test_runs_are_compared_on_the_images_of_both(run: Run, photos: Path, tmp_path: Path):
+    other = finetune(photos, recipe(strategy="multistage", against=str(run.folder)), out=tmp_path / "other")
+    found = compare([run.folder, other.folder])
+    assert found.images == run.metrics["splits"]["test"]["n"] and found.left_out == 0
+    first, second = found.runs
+    assert first.against_first is None and second.against_first is not None
+    assert second.top1 == other.metrics["splits"]["test"]["top1"]
+    assert second.against_first.difference == pytest.approx(second.top1 - first.top1)
+    told = record.read(other.folder).against
+    assert told is not None and told.paired == second.against_first
+    result = call("compare", run.folder, other.folder, "--out", tmp_path / "both.html")
+    assert result.exit_code == 0 and "not distinguishable on n=" in result.stdout
+    assert "McNemar" in (tmp_path / "both.html").read_text()
+    document = json.loads(call("compare", run.folder, other.folder, "--json").stdout)
+    assert [one["name"] for one in document["runs"]] == ["run", "other"]
+
+
+def test_runs_that_share_nothing_are_not_compared(run: Run, tmp_path: Path):
+    other = finetune(
+        draw_classes(tmp_path / "b", 20, seed=900), recipe(strategy="linear"), out=tmp_path / "other"
+    )
+    with pytest.raises(UsageError, match="no image of test was judged by all 2 runs"):
+        compare([run.folder, other.folder])
+    with pytest.raises(UsageError, match="two runs at least"):
+        compare([run.folder])
+
+
+@pytest.mark.heat
+def test_an_image_is_explained_by_what_spoke_for_it_and_what_it_is_like(
+    run: Run, photos: Path, tmp_path: Path
+):
+    image = next(photos.rglob("*.png"))
+    out = tmp_path / "why.html"
+    result = call("explain", run.folder, image, "--stage", "stage2", "--filters", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert f"most like {image.parent.name} (" in result.stdout
+    text = out.read_text()
+    assert "at stage2" in text and text.count("<img ") >= 2 + 3 and "First filters" in text
+    bad = call("explain", run.folder, image, "--stage", "stag2", "--out", out)
+    assert bad.exit_code == 2 and "Did you mean 'stage2'" in bad.stderr
+    (tmp_path / "no.png").write_text("no picture")
+    both = call("explain", run.folder, image, tmp_path / "no.png", "--out", out)
+    assert both.exit_code == 1 and "left out" in both.stderr
+
+
+def test_unknown_images_are_told_apart_by_their_distance(run: Run, photos: Path, tmp_path: Path):
+    noise = tmp_path / "noise" / "x"
+    noise.mkdir(parents=True)
+    from PIL import Image
+
+    for number in range(12):
+        pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(noise / f"{number}.png")
+    result = call("evaluate", run.folder, photos, "--unknown", tmp_path / "noise", "--json")
+    found = json.loads(result.stdout)["unknown"]
+    assert (found["known"], found["unknown"]) == (60, 12) and found["auroc"] > 0.9
+
+
+@pytest.mark.parametrize(("floor", "code"), [(0.0, 0), (1.0, 1)])
+def test_a_floor_under_top1_decides_how_it_ends(photos: Path, tmp_path: Path, floor: float, code: int):
+    words = [
+        "--backbone",
+        "toy",
+        "--weights",
+        "none",
+        "--strategy",
+        "linear",
+        "--image-size",
+        32,
+        "--seed",
+        3,
+    ]
+    labels = ["--set", "strengths=15"]
+    for path in sorted((photos / "square").iterdir())[:9] if (photos / "square").exists() else []:
+        path.rename(path.parent.parent / "disc" / f"swapped-{path.name}")
+    result = call("finetune", photos, *words, *labels, "--out", tmp_path / "run", "--min-top1", floor)
+    top1 = Run.open(tmp_path / "run").metrics["splits"]["test"]["top1"]
+    assert result.exit_code == (code if top1 < 1 else 0)
+    floored = call("evaluate", tmp_path / "run", photos, "--min-top1", min(1.0, floor))
+    assert floored.exit_code in (0, code)
+    assert call("evaluate", tmp_path / "run", photos, "--min-top1", 2).exit_code == 2

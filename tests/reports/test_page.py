@@ -1,0 +1,93 @@
+"""The HTML page as text; how a browser takes it: test_browser."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.reports.test_drawings import HOSTILE
+from tests.toy_report import make_full_report, make_multilabel_report, make_report
+from transferkit.reports import markdown, page, pages
+
+
+class Reader(HTMLParser):
+    """Ids, links to them, and the texts of scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.tags.append(tag)
+        if named.get("id"):
+            self.ids.append(str(named["id"]))
+        if tag == "a":
+            self.links.append(str(named["href"]))
+        self.sources += [str(named[key]) for key in ("src", "href") if key in named and tag != "a"]
+
+
+def read(text: str) -> Reader:
+    reader = Reader()
+    reader.feed(text)
+    return reader
+
+
+@pytest.mark.parametrize("make", [make_report, make_full_report, make_multilabel_report])
+def test_every_link_leads_somewhere_and_nothing_leads_out(make, tmp_path: Path):
+    report = make(tmp_path) if make is make_full_report else make()
+    found = read(page.render(report, tmp_path))
+    assert len(found.ids) == len(set(found.ids))
+    assert {link.removeprefix("#") for link in found.links} <= set(found.ids)
+    assert all(link.startswith("#") for link in found.links)
+    assert all(source.startswith("data:") for source in found.sources)
+
+
+def test_names_that_are_code_are_shown_as_text(tmp_path: Path):
+    report = make_full_report(tmp_path, names=[f"{name}{i}" for i, name in enumerate(HOSTILE)], title="<b>&")
+    text = page.render(report, tmp_path)
+    assert read(text).tags.count("script") == 1 and "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text and "&lt;b&gt;&amp;" in text
+    pages.write(report, tmp_path)
+    assert "<script>" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_pages_tell_the_same_numbers(tmp_path: Path):
+    report = make_full_report(tmp_path)
+    html, plain = page.render(report, tmp_path), markdown.render(report, page.pictures(report))
+    test = report.single_label("test")
+    for number in (
+        f"{100 * test.top1:.1f} %",
+        f"{test.macro_f1:.3f}",
+        f"{report.calibration.temperature:.2f}",
+    ):
+        assert number in html and number in plain
+    assert f"{report.conformal.mean_size:.2f} classes on average" in html
+    assert "better by +10.0 points" in html and "<b>60.0 %</b>" not in html
+
+
+def test_pictures_are_inside_and_bounded(tmp_path: Path):
+    report = make_full_report(tmp_path)
+    text = page.render(report, tmp_path)
+    # Two of the mistakes, one unsure, one suspect: each with its heat; and one neighbour.
+    assert text.count("data:image/jpeg;base64,") == 9
+    (tmp_path / "pictures" / "0.jpg").unlink()
+    assert page.render(report, tmp_path).count("data:image/jpeg;base64,") == 7
+
+
+def test_a_large_report_is_small(tmp_path: Path):
+    report = make_full_report(tmp_path, classes=100, images=10_000)
+    assert len(page.render(report, tmp_path)) < 6e6
+
+
+def test_the_cell_of_the_data_is_lit(tmp_path: Path):
+    text = page.render(make_full_report(), tmp_path)
+    assert re.findall(r'<td class="lit">([\w-]+)', text) == ["finetune-top"]
+
+
+def test_what_to_do_next_is_never_empty(tmp_path: Path):
+    assert "Nothing in the numbers asks for a change." in page.render(make_report(), tmp_path)

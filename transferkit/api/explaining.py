@@ -1,0 +1,190 @@
+"""Why a run says what it says: what spoke for its answer, what it resembles, what its filters look for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transferkit.api.prediction import expanded, load_model
+from transferkit.api.reference import last_cut, read_reference
+from transferkit.backbones.graph import operations_in_order, output_of
+from transferkit.data.decode import DecodePolicy, decode, decode_chunks
+from transferkit.errors import DataError, UnreadableImage, UsageError, unknown_name
+from transferkit.evaluation.metrics import rank
+from transferkit.evaluation.unknown import strangeness
+from transferkit.runs import Run
+from transferkit.training.bank import predict
+from transferkit.training.described import described, describer
+from transferkit.training.device import prepare
+from transferkit.training.explain import gradcam
+
+NEAREST = 3
+# Filters that are drawn, and images that excite each most.
+CHANNELS, EXCITING = 16, 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained:
+    """One image.
+
+    Attributes:
+        path: of its file.
+        pixels: uint8 `(S, S, 3)`, as the model saw it.
+        heat: `(h, w)` in 0..1, what spoke for the answer.
+        top5: (class, probability), the most probable first.
+        nearest: (path, class, cosine) of the train images most like it.
+        strange: one less the cosine to the nearest, 0..2.
+    """
+
+    path: str
+    pixels: np.ndarray
+    heat: np.ndarray
+    top5: tuple[tuple[str, float], ...]
+    nearest: tuple[tuple[str, str, float], ...]
+    strange: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """A channel of the first convolution.
+
+    Attributes:
+        number: of the channel.
+        kernel: uint8 `(k, k, 3)`, its weights, grey is 0.
+        images: paths of those that excite it most, the most first.
+    """
+
+    number: int
+    kernel: np.ndarray
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """What `explain` found; `stage` is where the heat was taken."""
+
+    stage: str
+    images: tuple[Explained, ...]
+    failed: dict[str, str]
+    filters: tuple[Filter, ...] = ()
+
+
+def explain(
+    run: Run,
+    paths: Sequence[str | Path],
+    *,
+    stage: str | None = None,
+    filters: bool = False,
+    device: str = "auto",
+) -> Explanation:
+    """Grad-CAM at a stage, the five most probable classes and the train images most like each image.
+
+    Args:
+        run: a finished run.
+        paths: files and folders.
+        stage: its name; None takes the last. An earlier one is finer and sees less.
+        filters: the first convolution's filters too, with those of the images that excite each most.
+        device: `auto`, `cpu`, `gpu` or `gpu:N`.
+
+    Raises:
+        UsageError: no file, no such stage, or images of several classes.
+        DataError: none can be read, or a run of an earlier version.
+    """
+    if run.multilabel:
+        raise UsageError("explain asks why one class was named, and images of this run may have several.")
+    cut, stages = last_cut(run)
+    if stage is not None and stage not in stages:
+        raise unknown_name("stage", stage, stages, f"It has: {', '.join(stages)}.")
+    reference = read_reference(run)
+    files, failed = expanded(paths)
+    prepare(device, "float32")
+    model = load_model(run)
+    policy = DecodePolicy(size_px=int(run.plan["image_size"]), resize=run.plan["resize"])
+    read, images = _decoded(files, policy, run.recipe.batch_size, failed)
+    features, probabilities = described(describer(model, cut), images, len(run.labels), run.recipe.batch_size)
+    heats = gradcam(model, stages[stage] if stage else cut, images, probabilities.argmax(axis=1))
+    unit = reference.features / np.maximum(np.linalg.norm(reference.features, axis=1, keepdims=True), 1e-12)
+    strange = strangeness(features, reference.features)
+    found = []
+    for number, path in enumerate(read):
+        likeness = unit @ (features[number] / max(float(np.linalg.norm(features[number])), 1e-12))
+        nearest = np.argsort(-likeness, kind="stable")[:NEAREST]
+        order = rank(probabilities[number : number + 1])[0][:5]
+        found.append(
+            Explained(
+                path=path,
+                pixels=images[number],
+                heat=heats[number],
+                top5=tuple((run.labels[c], float(probabilities[number, c])) for c in order),
+                nearest=tuple((reference.paths[n], reference.labels[n], float(likeness[n])) for n in nearest),
+                strange=float(strange[number]),
+            )
+        )
+    drawn = first_filters(model, read, images) if filters else ()
+    return Explanation(stage=stage or list(stages)[-1], images=tuple(found), failed=failed, filters=drawn)
+
+
+def train_image(run: Run) -> Callable[[str], np.ndarray | None]:
+    """What gives the pixels of a train image by its path, or None where the data have moved or gone."""
+    root = Path(str(run.report.get("data", {}).get("root", "")))
+    policy = DecodePolicy(size_px=int(run.plan["image_size"]), resize=run.plan["resize"])
+
+    def read(path: str) -> np.ndarray | None:
+        try:
+            return decode(root / path, policy)
+        except UnreadableImage:
+            return None
+
+    return read
+
+
+def _decoded(
+    files: Sequence[Path], policy: DecodePolicy, batch: int, failed: dict[str, str]
+) -> tuple[list[str], np.ndarray]:
+    read: list[str] = []
+    parts: list[np.ndarray] = []
+    for chunk in decode_chunks(files, policy, batch):
+        failed |= {str(files[row]): reason for row, reason in chunk.failed.items()}
+        read += [str(files[row]) for row in chunk.rows]
+        parts.append(chunk.images)
+    if not read:
+        first = next(iter(failed.items()))
+        raise DataError(
+            f"not one of {len(files)} files could be read as an image, such as {first[0]}: {first[1]}"
+        )
+    return read, np.concatenate(parts)
+
+
+def first_filters(model: Any, paths: Sequence[str], images: np.ndarray) -> tuple[Filter, ...]:
+    """Filters of the first convolution on colours, those with the strongest weights first."""
+    layer = next(
+        (
+            one
+            for one in operations_in_order(model)
+            if type(one).__name__ == "Conv2D" and one.kernel.shape[2] == 3
+        ),
+        None,
+    )
+    if layer is None:
+        raise UsageError("the backbone has no plain convolution on colours, so there are no filters to draw.")
+    import keras
+
+    kernel = np.array(layer.kernel.numpy(), np.float64)
+    strongest = np.argsort(-np.abs(kernel).sum(axis=(0, 1, 2)), kind="stable")[:CHANNELS]
+    peaks = keras.layers.GlobalMaxPooling2D(dtype="float32")(output_of(model, layer.name))
+    excited = predict(keras.Model(model.input, peaks), images, 32)
+    return tuple(
+        Filter(
+            number=int(channel),
+            kernel=_shown(kernel[..., channel]),
+            images=tuple(paths[n] for n in np.argsort(-excited[:, channel], kind="stable")[:EXCITING]),
+        )
+        for channel in strongest
+    )
+
+
+def _shown(kernel: np.ndarray) -> np.ndarray:
+    scaled = 127.5 + 127.5 * kernel / max(float(np.abs(kernel).max()), 1e-12)
+    return np.asarray(scaled.round().clip(0, 255), np.uint8)

@@ -1,0 +1,98 @@
+"""Train images as the finished model sees them, kept with a run: what new images are compared with."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from transferkit.api.work import Candidate, Work
+from transferkit.data.decode import decode_chunks
+from transferkit.errors import DataError
+from transferkit.runs import Run
+from transferkit.training.described import described, describer
+from transferkit.training.evidence import subsample
+
+FILE = "reference.npz"
+# More tell nothing more, and the file stays small: 1,280 channels of a thousand images are 2.5 MB.
+MOST = 1000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Some train images.
+
+    Attributes:
+        features: float32 `(n, channels)`, means of the last stage.
+        paths: of their files, relative to the data's root.
+        labels: class names.
+    """
+
+    features: np.ndarray
+    paths: list[str]
+    labels: list[str]
+
+
+def write_reference(work: Work, best: Candidate, folder: Path) -> float | None:
+    """Write the reference of a run; what cannot be decoded any more is left out.
+
+    Returns:
+        Images a second that passed the model, the first batch apart; None where there was one alone.
+    """
+    train = work.rows["train"]
+    rows = train[subsample(work.labels[train], MOST, work.recipe.seed)]
+    extractor = work.extractor
+    paths = [work.index.root / path for path in work.index.files["path"].iloc[rows]]
+    model = describer(best.model, extractor.stages[-1].cut)
+    features, kept, seconds = [], [], []
+    for chunk in decode_chunks(paths, extractor.policy, extractor.batch_size):
+        if len(chunk.rows):
+            started = time.perf_counter()
+            features.append(described(model, chunk.images, len(work.class_names), extractor.batch_size)[0])
+            seconds.append((time.perf_counter() - started, len(chunk.rows)))
+            kept += [int(rows[row]) for row in chunk.rows]
+    files = work.index.files.iloc[kept]
+    aside = folder / f".{FILE}"
+    with aside.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            features=np.concatenate(features).astype(np.float16),
+            paths=np.array(files["path"], dtype=np.str_),
+            labels=np.array(files["label"], dtype=np.str_),
+        )
+    aside.rename(folder / FILE)
+    whole = [(spent, count) for spent, count in seconds[1:] if count == extractor.batch_size]
+    return sum(count for _, count in whole) / sum(spent for spent, _ in whole) if whole else None
+
+
+def read_reference(run: Run) -> Reference:
+    """The reference of a run.
+
+    Raises:
+        DataError: there is none, as in runs of earlier versions, or it is damaged.
+    """
+    try:
+        with np.load(run.folder / FILE) as found:
+            return Reference(
+                found["features"].astype(np.float32), found["paths"].tolist(), found["labels"].tolist()
+            )
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{run.folder} has no {FILE}: it is of an earlier version. Train it again."
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise run.damaged(FILE, error) from error
+
+
+def last_cut(run: Run) -> tuple[str, dict[str, str]]:
+    """The name of the layer that ends the last stage, and that of each stage by its name.
+
+    Raises:
+        DataError: the run is of an earlier version.
+    """
+    stages = run.plan.get("stages")
+    if not stages:
+        raise DataError(
+            f"{run.folder}: plan.json names no stages: it is of an earlier version. Train it again."
+        )
+    return str(stages[-1]["cut"]), {str(stage["name"]): str(stage["cut"]) for stage in stages}

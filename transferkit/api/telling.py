@@ -1,0 +1,86 @@
+"""All that a report tells beside the scores, put together."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transferkit.api.judging import outlook, trust
+from transferkit.api.picturing import doubts, gallery
+from transferkit.api.reference import write_reference
+from transferkit.api.work import Candidate, Work
+from transferkit.backbones.cost import layer_costs
+from transferkit.evaluation.cost import Cost
+from transferkit.evaluation.paired import paired
+from transferkit.evaluation.report import Against
+from transferkit.progress import say
+from transferkit.runs import FIXES, Run, write_csv
+from transferkit.training.device import Device
+
+
+def told(work: Work, best: Candidate, device: Device, folder: Path) -> dict[str, Any]:
+    """Fields of a report by name; pictures and fixes.csv are written into the run folder.
+
+    Args:
+        work: what the run shares.
+        best: the classifier that is kept; its model.keras is in the folder.
+        device: that computes.
+        folder: of the run.
+    """
+    found = trust(work, best) | outlook(work)
+    with work.watch.part("evaluation"):
+        found["against"] = _against(work, best)
+    with work.watch.part("report"):
+        found["gallery"] = gallery(work, best, folder)
+        rate = None if work.multilabel else write_reference(work, best, folder)
+        found["cost"] = _cost(work, best, device, folder, rate)
+    found["doubts"], fixes = doubts(work, best, folder)
+    if fixes is not None:
+        write_csv(folder / FIXES, fixes)
+    return found
+
+
+def _against(work: Work, best: Candidate) -> Against | None:
+    """This classifier beside an earlier run's, on the images of test (or val) that both judged."""
+    if work.recipe.against is None or work.multilabel:
+        return None
+    import pandas as pd
+
+    earlier = Run.open(work.recipe.against)
+    split = "test" if "test" in best.probabilities else "val"
+    rows, names = work.rows[split], np.array(work.class_names, dtype=object)
+    own = pd.DataFrame(
+        {
+            "sha256": work.index.files["sha256"].iloc[rows].to_numpy(),
+            "label": names[work.labels[rows]],
+            "answer": names[best.probabilities[split].argmax(axis=1)],
+        }
+    )
+    theirs = earlier.predictions.merge(earlier.content[["path", "sha256"]], on="path")
+    theirs = theirs.loc[theirs["split"] == split, ["sha256", "pred"]].drop_duplicates("sha256")
+    both = own.merge(theirs, on="sha256")
+    if both.empty:
+        say(f"WARNING: --against {work.recipe.against}: no image of {split} was judged by that run")
+        return None
+    first, second = (both[column] == both["label"] for column in ("pred", "answer"))
+    return Against(
+        name=str(earlier.folder),
+        backbone=str(earlier.plan.get("backbone", "")),
+        top1=float(first.mean()),
+        own_top1=float(second.mean()),
+        paired=paired(first.to_numpy(), second.to_numpy()),
+    )
+
+
+def _cost(work: Work, best: Candidate, device: Device, folder: Path, rate: float | None) -> Cost:
+    layers, extractor = layer_costs(best.model), work.extractor
+    size = 4 if extractor.precision == "float32" else 2
+    return Cost(
+        parameters=int(best.model.count_params()),
+        macs=sum(layer.macs for layer in layers),
+        file_bytes=(folder / "model.keras").stat().st_size,
+        activation_bytes=size * sum(layer.activations for layer in layers),
+        images_per_second=rate,
+        device=f"{device.name}, batches of {extractor.batch_size}",
+        image_size=extractor.policy.size_px,
+    )

@@ -1,0 +1,39 @@
+"""`transferkit compare`: whether one run is better than another, or only luckier."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from transferkit.cli.tables import echo_table
+from transferkit.errors import UsageError
+
+EXAMPLE = """\b
+Examples:
+  transferkit compare runs/pets-1 runs/pets-2
+  transferkit compare runs/pets-1 runs/pets-2 runs/pets-3 --out compared.html"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--out", metavar="FILE.html", help="Write a page with the table and accuracy against cost.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def compare(runs: tuple[str, ...], out: str | None, as_json: bool) -> None:
+    """Compare RUNS with the first of them, on the test images that all of them judged."""
+    from transferkit.api.comparing import compare as run_compare
+    from transferkit.reports import comparison
+
+    if out and not Path(out).absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: no such folder.")
+    found = run_compare(runs)
+    if out:
+        Path(out).write_text(comparison.page(found), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(asdict(found), ensure_ascii=False))
+        return
+    click.echo(comparison.caption(found))
+    cells = [[getattr(one, "text", one) for one in row] for row in comparison.rows(found)]
+    echo_table(comparison.HEADER, cells, left=7)
+    if out:
+        click.echo(f"page: {out}")

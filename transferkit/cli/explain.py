@@ -1,0 +1,49 @@
+"""`transferkit explain`: why a run says what it says."""
+
+from pathlib import Path
+
+import click
+
+from transferkit.cli.tables import shown
+from transferkit.errors import UsageError
+
+EXAMPLE = """\b
+Examples:
+  transferkit explain runs/pets-1 new.jpg
+  transferkit explain runs/pets-1 photos/cats --stage stage4 --filters --out why.html"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("run")
+@click.argument("images", nargs=-1, required=True)
+@click.option("--stage", metavar="NAME", help="Where the heat is taken [default: the last].")
+@click.option("--filters", is_flag=True, help="Draw the first filters and what excites each most.")
+@click.option("--out", metavar="FILE.html", default="explain.html", show_default=True, help="The page.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
+def explain(
+    run: str, images: tuple[str, ...], stage: str | None, filters: bool, out: str, device: str
+) -> None:
+    """Draw what spoke for the answer of a RUN on each of IMAGES, its top 5, and what it is most like."""
+    target = Path(out)
+    if not target.absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: no such folder.")
+    from transferkit.api.explaining import explain as run_explain
+    from transferkit.api.explaining import train_image
+    from transferkit.reports import explanation
+    from transferkit.runs import Run
+
+    opened = Run.open(run)
+    found = run_explain(opened, images, stage=stage, filters=filters, device=device)
+    title = f"{opened.folder.name}: why"
+    read = train_image(opened)
+    text = explanation.page(title, found.images, found.filters, stage=found.stage, read=read)
+    target.write_text(text, encoding="utf-8", errors="replace")
+    for one in found.images:
+        best = ", ".join(f"{name} {p:.1%}" for name, p in one.top5)
+        like = ", ".join(f"{label} ({path})" for path, label, _ in one.nearest)
+        click.echo(f"{shown(one.path)}: {best}; most like {like}; strangeness {one.strange:.3f}")
+    click.echo(f"page: {target}")
+    for path, reason in found.failed.items():
+        click.echo(f"left out: {shown(path)}: {reason}", err=True)
+    if found.failed:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,47 @@
+"""What a comparison of runs holds."""
+
+from dataclasses import dataclass
+
+from transferkit.evaluation.paired import Paired
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One run among others.
+
+    Attributes:
+        name: of its folder.
+        backbone, strategy, kept: how it was made.
+        top1: on the images of all, 0..1; `low` and `high` its 95 % interval.
+        macs: multiply-adds of an image; `parameters` in the model, `file_bytes` of it; None in older runs.
+        against_first: it beside the first run, image by image; None for the first itself.
+    """
+
+    name: str
+    backbone: str
+    strategy: str
+    kept: str
+    top1: float
+    low: float
+    high: float
+    macs: int | None
+    parameters: int | None
+    file_bytes: int
+    against_first: Paired | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Runs on the same images.
+
+    Attributes:
+        runs: in the order given.
+        images: how many were judged by all.
+        split: whose.
+        left_out: images that only some of them judged.
+    """
+
+    runs: tuple[Compared, ...]
+    images: int
+    split: str
+    left_out: int

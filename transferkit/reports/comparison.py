@@ -1,0 +1,60 @@
+"""Runs beside each other: as text for a terminal, and as a page."""
+
+from typing import Any
+
+from transferkit.evaluation.comparison import Comparison
+from transferkit.evaluation.paired import Paired
+from transferkit.reports import drawings
+from transferkit.reports.cells import cell, share, table
+from transferkit.reports.page import environment
+
+HEADER = ("run", "backbone", "strategy", "kept", "top-1", "95 %", "against the first", "million MACs", "MB")
+
+
+def verdict(found: Paired | None) -> str:
+    """Whether a run is better than the first one, in words."""
+    if found is None:
+        return "the first"
+    ends = f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
+    points = f"{100 * found.difference:+.1f} ({ends}), p = {found.p:.2g}"
+    if not found.distinguishable:
+        return f"not distinguishable on n={found.n}: {points}"
+    return f"{'better' if found.difference > 0 else 'worse'}: {points}"
+
+
+def rows(found: Comparison) -> list[list[Any]]:
+    """A row for each run, in the order given."""
+    return [
+        [
+            one.name,
+            one.backbone,
+            one.strategy,
+            one.kept,
+            share(one.top1),
+            f"{100 * one.low:.1f} to {100 * one.high:.1f}",
+            verdict(one.against_first),
+            cell("", "") if one.macs is None else cell(one.macs, f"{one.macs / 1e6:,.0f}"),
+            cell(one.file_bytes, f"{one.file_bytes / 1e6:.1f}"),
+        ]
+        for one in found.runs
+    ]
+
+
+def caption(found: Comparison) -> str:
+    """What the figures are of."""
+    left = f"; {found.left_out} that only some of them judged are left out" if found.left_out else ""
+    return f"{found.images} {found.split} images that all {len(found.runs)} runs judged{left}"
+
+
+def page(found: Comparison) -> str:
+    """The comparison as one HTML file."""
+    from markupsafe import Markup
+
+    points = [(one.name, one.macs / 1e6, one.top1, one.low, one.high) for one in found.runs if one.macs]
+    picture = Markup(drawings.against_cost(points)) if len(points) > 1 else ""  # noqa: S704
+    made = table(HEADER, rows(found), caption(found))
+    return (
+        environment()
+        .get_template("compare.html.j2")
+        .render(title="Runs compared", table=made, picture=picture)
+    )

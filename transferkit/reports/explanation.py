@@ -1,0 +1,77 @@
+"""What `explain` found, as a page."""
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transferkit.reports.page import environment
+from transferkit.reports.pictures import heated, small
+from transferkit.reports.svg import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILTER_PX = 64
+
+
+def page(
+    title: str,
+    images: Sequence[Any],
+    filters: Sequence[Any],
+    *,
+    stage: str,
+    read: "Callable[[str], np.ndarray | None]",
+) -> str:
+    """One HTML file.
+
+    Args:
+        title: above all.
+        images: as `explain` gives them: `path`, `pixels`, `heat`, `top5`, `nearest`, `strange`.
+        filters: `number`, `kernel`, `images`.
+        stage: where the heat was taken.
+        read: pixels of a train image by its path, None where it is not to be had.
+    """
+    shown = [
+        {
+            "path": visible(one.path),
+            "thumbnail": _inline(small(one.pixels)),
+            "heat": _inline(heated(one.pixels, one.heat)),
+            "top5": [(visible(name), f"{100 * p:.1f} %") for name, p in one.top5],
+            "nearest": [_near(path, label, cosine, read) for path, label, cosine in one.nearest],
+            "strange": f"{one.strange:.3f}",
+        }
+        for one in images
+    ]
+    drawn = [
+        {
+            "number": one.number,
+            "picture": _inline(_enlarged(one.kernel)),
+            "images": [Path(path).name for path in one.images],
+        }
+        for one in filters
+    ]
+    template = environment().get_template("explain.html.j2")
+    return template.render(title=title, stage=stage, images=shown, filters=drawn)
+
+
+def _near(path: str, label: str, cosine: float, read: "Callable[[str], np.ndarray | None]") -> dict[str, str]:
+    pixels = read(path)
+    picture = "" if pixels is None else _inline(small(pixels))
+    return {"path": visible(path), "label": visible(label), "cosine": f"{cosine:.3f}", "picture": picture}
+
+
+def _enlarged(kernel: np.ndarray) -> np.ndarray:
+    times = max(1, FILTER_PX // len(kernel))
+    return kernel.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _inline(pixels: np.ndarray) -> str:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"

@@ -1,0 +1,44 @@
+"""Both axes of the matrix as places on a scale, for pages that draw them."""
+
+from typing import Any
+
+from transferkit.plan import Plan
+from transferkit.strategies.amount import LOTS_FROM_IMAGES
+
+
+def gauges(plan: Plan) -> tuple[dict[str, Any], ...]:
+    """Words, place (0 to 100, the border at 50) and names of the ends of each axis.
+
+    Where the stages decided the similarity there is no scale of it: only words.
+    """
+    return tuple(filter(None, (_similarity(plan), _amount(plan))))
+
+
+def _similarity(plan: Plan) -> dict[str, Any] | None:
+    found = plan.evidence.get("similarity")
+    if not found or found["measure"] != "batchnorm":
+        return None
+    near = ", near the border" if found["near"] else ""
+    words = (
+        f"Similarity: {plan.similarity}{near}; the images lie {found['score']:.2f} from ImageNet, "
+        "different starts "
+        f"at {found['border']:.2f}."
+    )
+    return _gauge(words, found["score"] / found["border"], ("similar", "different"))
+
+
+def _amount(plan: Plan) -> dict[str, Any]:
+    found = plan.evidence["amount"]
+    near = ", near the border" if found["near"] else ""
+    words = (
+        f"Amount: {plan.amount}{near}; {found['per_class']:g} training images per class, "
+        f"{found['images']:,} in all; "
+        f"lots starts at {found['border']:g} per class and {LOTS_FROM_IMAGES} in all."
+    )
+    return _gauge(words, found["ratio"], ("little", "lots"))
+
+
+def _gauge(words: str, ratio: float, ends: tuple[str, str]) -> dict[str, Any]:
+    """The right end is twice the border and more."""
+    place = round(100 * min(1.0, max(0.0, ratio / 2)), 1)
+    return {"words": words, "place": place, "low": ends[0], "high": ends[1]}

@@ -1,0 +1,326 @@
+"""The sections of the HTML page as plain values."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transferkit.data.findings import KINDS, LEVELS
+from transferkit.evaluation.gallery import Picture
+from transferkit.evaluation.report import Decision, Report
+from transferkit.reports import trust as told
+from transferkit.reports.cells import Row, Table, cell, fraction, share, table
+from transferkit.reports.data import SHARED
+from transferkit.reports.decision import KINDS as FROZEN
+from transferkit.reports.decision import TRAINS
+from transferkit.reports.markdown import DETAILS
+from transferkit.reports.multilabel import DETAILS as MULTI_DETAILS
+from transferkit.strategies.matrix import MATRIX
+
+__all__ = [
+    "DETAILS",
+    "MULTI_DETAILS",
+    "classes",
+    "decision",
+    "doubts",
+    "facts",
+    "gallery",
+    "next_steps",
+    "trust",
+]
+# Files that were set aside, rows of suspects: as many as a person looks through.
+LISTED_FILES, LISTED_SUSPECTS = 200, 100
+WORDS = {"little": "little data", "lots": "lots of data"}
+
+
+def next_steps(report: Report) -> list[str]:
+    """What would better the classifier most, in words; at least one."""
+    steps = [found.advice + "." for found in report.diagnosis if found.advice]
+    if report.doubts and report.doubts.suspects:
+        steps.append(
+            f"Look at the {len(report.doubts.suspects)} suspect labels below, fill in fixes.csv, and "
+            "train again "
+            "with --fixes."
+        )
+    if report.growth:
+        steps.append(report.growth.sentence)
+    if report.rejection and report.rejection.threshold is not None and report.rejection.threshold > 0:
+        steps.append(told.rejection_words(report).replace("`", ""))
+    weak = _weakest(report)
+    return [*steps, *([weak] if weak else [])] or ["Nothing in the numbers asks for a change."]
+
+
+def _weakest(report: Report) -> str:
+    if report.multilabel:
+        return ""
+    rows = [row for row in report.single_label(report.headline).per_class if row.n]
+    worst = min(rows, key=lambda row: row.recall, default=None)
+    if worst is None or worst.recall >= 1:
+        return ""
+    return (
+        f"{worst.label} is recognised least ({worst.recall:.0%} of its {worst.n} {report.headline} "
+        "images): more and "
+        "more varied images of it help most."
+    )
+
+
+def decision(report: Report) -> dict[str, Any]:
+    """The matrix, both axes, the reasons, the phases and what was tried; the freeze proof."""
+    found = report.decision
+    return {
+        "matrix": [
+            {
+                "name": WORDS[amount],
+                "cells": [
+                    {
+                        "strategy": MATRIX[side, amount],
+                        "lit": (side, amount) == (found.similarity, found.amount),
+                    }
+                    for side in ("similar", "different")
+                ],
+            }
+            for amount in WORDS
+        ],
+        "gauges": [dict(gauge) for gauge in found.gauges],
+        "reasons": found.reasons,
+        "phases": _records(found.phases),
+        "tried_tables": [_tried(phase, rows) for phase, rows in found.tried.items() if len(rows) > 1],
+        "freeze": _freeze(found),
+        "augment": _augment(found.augment),
+        "cross": table(
+            ["classifier", "mean", "95 % interval", "images"],
+            [
+                [phase, share(one.mean), f"{100 * one.ci95[0]:.1f} to {100 * one.ci95[1]:.1f} %", one.n]
+                for phase, one in report.cross_validation.items()
+            ],
+        ),
+    }
+
+
+def _records(rows: Sequence[Mapping[str, Any]]) -> Table:
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return table(
+        [key.replace("_", " ") for key in keys], [[_value(row.get(key, "")) for key in keys] for row in rows]
+    )
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_value, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _tried(phase: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    header = ["features", "classifier", "views", "score", "log-loss"]
+    cells = [
+        [row["features"], row["classifier"], row["views"], share(row["score"]), fraction(row["nll"])]
+        for row in rows
+    ]
+    made = table(header, cells)
+    return {"phase": phase, "header": made.header, "rows": made.rows}
+
+
+def _freeze(found: Decision) -> Table:
+    header = ["phase", "stage", "might train", "BatchNorm mode", "rate share", *FROZEN.values(), "parameters"]
+    rows = [
+        [
+            *(row[key] for key in ("phase", "stage")),
+            TRAINS[row["trains"]],
+            row["batch_norm"],
+            f"{row['rate_share']:g}",
+            *(row[kind] for kind in FROZEN),
+            cell(row["parameters"], f"{row['parameters']:,}"),
+        ]
+        for row in found.freeze
+    ]
+    return table(header, rows)
+
+
+def _augment(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not found:
+        return None
+    views = (
+        f"The linear classifiers were tried with {found['views']} changed views of each image too, and "
+        "without."
+        if found["views"]
+        else "The linear classifiers saw the images as they are."
+    )
+    fed = f" {found['fed']}." if found["fed"] else ""
+    rows = [
+        [row["change"], share(row["plain"]), share(row["changed"]), "yes" if row["safe"] else "no: left out"]
+        for row in found["safety"]
+    ]
+    made = table(["change", "recognised as they are", "recognised changed", "safe"], rows)
+    words = f"At random by the policy {found['policy']}, in this order; val and test never are. {views}{fed}"
+    return {"words": words, "steps": found["steps"], "header": made.header, "rows": made.rows}
+
+
+def classes(report: Report) -> dict[str, Any]:
+    """How each class fared, and the pairs that are confused."""
+    split = report.headline
+    if report.multilabel:
+        rows = [
+            [number, row.label, row.n, fraction(row.ap), *map(fraction, (row.precision, row.recall, row.f1))]
+            for number, row in enumerate(report.multi_label(split).per_class)
+        ]
+        header = ["no.", "class", "images", "AP", "precision", "recall", "F1"]
+        return {"classes": table(header, rows, f"The {split} split"), "confused": Table()}
+    found = sorted(enumerate(report.single_label(split).per_class), key=lambda pair: pair[1].f1)
+    rows = [
+        [number, row.label, row.n, *map(fraction, (row.precision, row.recall, row.f1))]
+        for number, row in found
+    ]
+    header = ["no.", "class", "images", "precision", "recall", "F1"]
+    pairs = [[pair.label, pair.predicted, pair.images, share(pair.share)] for pair in report.confused(split)]
+    return {
+        "classes": table(
+            header, rows, f"The {split} split, the weakest classes first; press a column to sort"
+        ),
+        "confused": table(["class", "taken for", "images", "share of the class"], pairs),
+    }
+
+
+def gallery(report: Report, folder: Path) -> dict[str, Any] | None:
+    """The surest mistakes and the right answers least sure, as pictures and rows."""
+    found = report.gallery
+    if found is None:
+        return None
+    return {
+        "wrong": found.wrong,
+        "split": report.headline,
+        "mistakes": _photos(found.mistakes, folder, "m", "taken for"),
+        "mistake_rows": _rows(found.mistakes, "m"),
+        "unsure": _photos(found.unsure, folder, "u", "rightly called"),
+        "unsure_rows": _rows(found.unsure, "u"),
+        "header": ["file", "class", "answer", "p", "p of the class"],
+    }
+
+
+def doubts(report: Report, folder: Path) -> dict[str, Any] | None:
+    """Labels that may be wrong, as pictures and rows."""
+    found = report.doubts
+    if found is None:
+        return None
+    shown = [one for one in found.suspects if one.thumbnail]
+    return {
+        "words": told.doubts_words(report).replace("`", ""),
+        "shown": _photos(shown, folder, "s", "looks more like"),
+        "rows": _rows(found.suspects[:LISTED_SUSPECTS], "s", len(shown)),
+        "header": ["file", "class", "suggested", "p of it", "p of the class"],
+    }
+
+
+def _photos(some: Sequence[Picture], folder: Path, key: str, verb: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"{key}p{number}",
+            "row": f"{key}r{number}",
+            "path": one.path,
+            "label": one.label,
+            "answer": one.answer,
+            "verb": verb,
+            "p": f"{one.p:.2f}",
+            "thumbnail": _inline(one.thumbnail, folder),
+            "heat": _inline(one.heat, folder),
+            "like": [data for file in one.like if (data := _inline(file, folder))],
+        }
+        for number, one in enumerate(some, start=1)
+    ]
+
+
+def _rows(some: Sequence[Picture], key: str, pictured: int | None = None) -> list[Row]:
+    rows = []
+    for number, one in enumerate(some, start=1):
+        link = f"{key}p{number}" if pictured is None or number <= pictured else ""
+        cells = (
+            cell(one.path, link=link),
+            cell(one.label),
+            cell(one.answer),
+            fraction(one.p),
+            fraction(one.p_label),
+        )
+        rows.append(Row(cells, f"{key}r{number}"))
+    return rows
+
+
+def _inline(file: str, folder: Path) -> str:
+    """A picture as a data URL; "" where it is not there."""
+    if not file:
+        return ""
+    try:
+        data = (folder / file).read_bytes()
+    except OSError:
+        return ""
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def trust(report: Report) -> dict[str, Any] | None:
+    """Calibration, rejection and sets of classes."""
+    found = report.calibration
+    if found is None:
+        return None
+    splits = list(found.before)
+    rows = []
+    for label, key in told.BELIEFS.items():
+        pairs = [(getattr(found.before[split], key), getattr(found.after[split], key)) for split in splits]
+        rows.append([label, *(cell(after, f"{before:.3f} → {after:.3f}") for before, after in pairs)])
+    made = table(["", *splits], rows)
+    return {
+        "calibration": told.calibration_words(report),
+        "rejection": told.rejection_words(report).replace("`", ""),
+        "conformal": told.conformal_words(report),
+        "header": made.header,
+        "rows": made.rows,
+    }
+
+
+def facts(report: Report) -> dict[str, Any]:
+    """The images, the cost, the seconds and the versions."""
+    cost = told.cost_rows(report) if report.cost else []
+    spent = [(part, value) for part, value in report.seconds.items() if part != "total"]
+    spent += [("total", report.seconds["total"])] if "total" in report.seconds else []
+    return {
+        "data": _data(report),
+        "cost": table(["", "value"], cost),
+        "seconds": table(
+            ["part", "seconds"], [[part, cell(value, f"{value:.1f}")] for part, value in spent]
+        ).rows,
+        "versions": table(["", ""], [list(pair) for pair in report.environment.items()]).rows,
+    }
+
+
+def _data(report: Report) -> dict[str, Any]:
+    data, totals = report.data, report.data.totals()
+    rows = [["all", *totals.values()]] + [
+        [label, *(data.counts[split].get(label, 0) for split in totals)] for label in report.class_names
+    ]
+    made = table(["class", *totals], rows)
+    pairs = list(dict.fromkeys(pair for shared in data.intersections.values() for pair in shared))
+    proof = table(
+        ["shared", *(pair.replace("&", "and") for pair in pairs)],
+        [
+            [SHARED.get(what, what), *(shared.get(pair, "") for pair in pairs)]
+            for what, shared in data.intersections.items()
+        ],
+        "THE SPLITS ARE NOT APART: do not trust the figures"
+        if data.shared()
+        else "What the splits share: nothing",
+    )
+    order = sorted(data.findings, key=lambda kind: LEVELS.index(KINDS[kind].level))
+    findings = [
+        [kind, KINDS[kind].level, KINDS[kind].meaning, KINDS[kind].remedy, data.findings[kind]]
+        for kind in order
+    ]
+    excluded = table(["file", "reason"], [list(pair) for pair in data.excluded[:LISTED_FILES]])
+    return {
+        "caption": f"{data.name}: {sum(totals.values())} images of {data.classes} classes",
+        "header": made.header,
+        "rows": made.rows,
+        "proof": proof,
+        "findings": table(["finding", "level", "meaning", "what is done, or to do", "files"], findings),
+        "excluded": {
+            "summary": f"{len(data.excluded)} files were set aside",
+            "header": excluded.header,
+            "rows": excluded.rows,
+        },
+    }

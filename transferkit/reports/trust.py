@@ -1,0 +1,203 @@
+"""How far a classifier can be believed, what to look at and what it costs: parts of the Markdown page."""
+
+from collections.abc import Collection, Sequence
+
+from transferkit.evaluation.calibration import Belief
+from transferkit.evaluation.gallery import Picture
+from transferkit.evaluation.report import Against, Report
+from transferkit.reports.tables import name, percent, table, text
+
+LISTED = 12
+
+
+def trust_sections(report: Report, drawn: Collection[str]) -> list[str]:
+    """Calibration, rejection and sets of classes; nothing for images of several classes."""
+    if report.calibration is None:
+        return []
+    return [
+        "## How far it can be believed",
+        _calibration(report),
+        _figure("reliability", "Reliability diagram", drawn),
+        _rejection(report),
+        _figure("coverage", "Accuracy against coverage", drawn),
+        conformal_words(report),
+    ]
+
+
+def _figure(file: str, words: str, drawn: Collection[str]) -> str:
+    return f"![{words}](figures/{file}.svg)" if file in drawn else ""
+
+
+def _calibration(report: Report) -> str:
+    found = report.calibration
+    assert found is not None
+    splits = list(found.before)
+
+    def row(label: str, key: str) -> list[str]:
+        cells = [label]
+        for split in splits:
+            before, after = (getattr(each[split], key) for each in (found.before, found.after))
+            cells.append(f"{before:.3f} → {after:.3f}")
+        return cells
+
+    rows = [row(label, key) for label, key in BELIEFS.items()]
+    rates = table(["as it is → at the temperature", *splits], rows, len(splits))
+    return f"{calibration_words(report)}\n\n{rates}"
+
+
+BELIEFS = {
+    "log-loss": "nll",
+    "Brier score (0 to 2)": "brier",
+    "calibration error, 15 bins of equal width": "ece",
+    "calibration error, bins of equally many images": "adaptive_ece",
+}
+assert set(BELIEFS.values()) < set(Belief.__dataclass_fields__)
+
+
+def calibration_words(report: Report) -> str:
+    """What the temperature says, in a sentence or two."""
+    found = report.calibration
+    assert found is not None
+    sure = "too sure of itself" if found.temperature > 1 else "not sure enough"
+    if 0.95 < found.temperature < 1.05:
+        sure = "about as sure as it should be"
+    return (
+        f"Dividing the logits by {found.temperature:.2f} makes the {found.images} images of val "
+        "likeliest: the "
+        f"model is {sure}. The answers stay the same, their probabilities change. Lower is better:"
+    )
+
+
+def _rejection(report: Report) -> str:
+    return rejection_words(report)
+
+
+def rejection_words(report: Report) -> str:
+    """The threshold for the precision that was asked for, and what it does."""
+    found = report.rejection
+    assert found is not None
+    if found.threshold is None or found.val is None or found.judged is None:
+        return (
+            f"No threshold makes {percent(found.target)} of the answers on val right (`--target-precision`)."
+        )
+    kept = found.judged
+    right = (
+        f"{percent(kept.precision)} of these right (95 % interval {percent(kept.low)} to "
+        f"{percent(kept.high)})"
+        if kept.precision is not None
+        else "none of them"
+    )
+    return (
+        f"Asked for {percent(found.target)} right answers (`--target-precision`): taking back all that "
+        "are less "
+        f"sure than {found.threshold:.3f} (probabilities at the temperature), val keeps "
+        f"{percent(found.val.coverage)} of its images. On {found.split} {percent(kept.coverage)} get an "
+        "answer, "
+        f"{right}."
+    )
+
+
+def conformal_words(report: Report) -> str:
+    """What sets of classes do."""
+    found = report.conformal
+    if found is None:
+        return "Sets of classes that hold the right one in 90 % of images need 9 images of val at least."
+    return (
+        f"Sets of classes: all of probability {found.threshold:.3f} and above hold the right one in "
+        f"{percent(found.target)} of images, if these are like val's {found.val_images}. On "
+        f"{found.split} they do in "
+        f"{percent(found.coverage)} (95 % interval {percent(found.low)} to {percent(found.high)}), with "
+        f"{found.mean_size:.2f} classes on average; {percent(found.single)} name one class, "
+        f"{percent(found.empty)} none."
+    )
+
+
+def mistakes_section(report: Report) -> str:
+    """The surest mistakes, and the right answers least sure."""
+    found = report.gallery
+    if found is None or not found.mistakes:
+        return ""
+    words = f"The surest of {found.wrong} mistakes; `report.html` shows them:"
+    return f"{words}\n\n{_pictures(found.mistakes)}"
+
+
+def doubts_section(report: Report) -> str:
+    """Labels that may be wrong."""
+    found = report.doubts
+    if found is None or not found.suspects:
+        return ""
+    return (
+        f"## Suspect labels\n\n{doubts_words(report)}\n\n"
+        f"{_pictures(found.suspects[:LISTED], 'suggested', 'p of it')}"
+    )
+
+
+def doubts_words(report: Report) -> str:
+    """How they were found and what to do."""
+    found = report.doubts
+    assert found is not None
+    return (
+        f"Classifiers that had not seen them take {found.doubted} of {found.images} images for another "
+        "class than "
+        "their label says; those whose label is least believed come first. Look at each: write the right "
+        "class, "
+        "`suggested` or `exclude` into the column fix of `fixes.csv`, and train again with `--fixes`."
+    )
+
+
+def _pictures(some: Sequence[Picture], answer: str = "taken for", p: str = "p") -> str:
+    rows = [
+        [text(one.path), name(one.label), name(one.answer), f"{one.p:.3f}", f"{one.p_label:.3f}"]
+        for one in some
+    ]
+    return table(["file", "class", answer, p, "p of the class"], rows, 2)
+
+
+def growth_section(report: Report, drawn: Collection[str]) -> str:
+    """Whether more images would help."""
+    found = report.growth
+    if found is None:
+        return ""
+    picture = _figure("growth", "Would more images help?", drawn)
+    return "\n\n".join(filter(None, [text(found.sentence), picture]))
+
+
+def against_words(found: Against) -> str:
+    """The verdict of a paired comparison."""
+    both = found.paired
+    points = (
+        f"{100 * both.difference:+.1f} points (95 % interval {100 * both.low:+.1f} to {100 * both.high:+.1f})"
+    )
+    verdict = (
+        (f"better by {points}" if both.difference > 0 else f"worse by {points}")
+        if both.distinguishable
+        else f"not distinguishable on n={both.n}: {points}"
+    )
+    return (
+        f"Against {found.name}: {verdict}; it alone is right on {both.only_second} images, the earlier "
+        "one alone on "
+        f"{both.only_first} (McNemar p = {both.p:.3g})."
+    )
+
+
+def cost_section(report: Report) -> str:
+    """What the model costs to keep and to ask."""
+    found = report.cost
+    if found is None:
+        return ""
+    rows = [[label, value] for label, value in cost_rows(report)]
+    return f"## Cost\n\n{table(['', ''], rows, 1)}"
+
+
+def cost_rows(report: Report) -> list[tuple[str, str]]:
+    """What there is to say of the cost, with its number."""
+    found = report.cost
+    assert found is not None
+    rate = "" if found.images_per_second is None else f"{found.images_per_second:.0f}"
+    return [
+        ("parameters", f"{found.parameters:,}"),
+        (f"multiply-adds of an image of {found.image_size} px", f"{found.macs / 1e6:,.0f} million"),
+        ("model.keras", f"{found.file_bytes / 1e6:.1f} MB"),
+        ("activations of an image", f"{found.activation_bytes / 1e6:.1f} MB"),
+        (f"images a second on {found.device}", rate),
+    ]
