@@ -23,6 +23,11 @@ def drawn(temperature: float, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
     return tempered(p, 1 / temperature), labels
 
 
+def test_a_gain_that_may_be_chance_is_not_taken():
+    p, labels = drawn(1.15, 60)
+    assert fit_temperature(p, labels) == 1.0
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_the_temperature_that_spoilt_probabilities_is_found(temperature: float):
     p, labels = drawn(temperature)

@@ -68,7 +68,6 @@ def test_the_page_is_no_wider_than_the_screen(opened: Any):
 
 
 def test_pictures_show(opened: Any):
-    opened.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
     opened.wait_for_function("[...document.images].every(image => image.complete)")
     sizes = opened.evaluate("[...document.images].map(image => image.naturalWidth)")
     assert len(sizes) == 9 and min(sizes) == 64

@@ -62,7 +62,7 @@ def drawing(width: float, height: float, parts: Sequence[str], *, title: str, de
     box = f"0 0 {_short(width)} {_short(height)}"
     return (
         f'<svg class="fig" xmlns="http://www.w3.org/2000/svg" role="img" viewBox="{box}" '
-        f'width="{_short(width)}" height="{_short(height)}" aria-label="{escape(visible(title))}">'
+        f'width="{_short(width)}" height="{_short(height)}" style="--w:{_short(width)}px" aria-label="{escape(visible(title))}">'
         f"{told}{''.join(parts)}</svg>"
     )
 

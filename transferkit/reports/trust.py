@@ -58,6 +58,11 @@ def calibration_words(report: Report) -> str:
     """What the temperature says, in a sentence or two."""
     found = report.calibration
     assert found is not None
+    if found.temperature == 1:
+        return (
+            f"On the {found.images} images of val no temperature is more than chance better than none: the "
+            "probabilities stay as they are. Lower is better:"
+        )
     sure = "too sure of itself" if found.temperature > 1 else "not sure enough"
     if 0.95 < found.temperature < 1.05:
         sure = "about as sure as it should be"
