@@ -131,8 +131,13 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> BackboneSpec:
 
 
 @pytest.fixture(autouse=True)
-def flat_heat(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Grad-CAM takes a second that no test of a run needs, but for those marked `heat`."""
+def plain_report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures, doubts and references take a second that no test of a run needs but those marked `told`.
+
+    Grad-CAM takes another, for which there is `heat`.
+    """
+    if "told" not in request.keywords:
+        monkeypatch.setattr("transferkit.api.finetuning.told", lambda work, best, device, folder: {})
     if "heat" not in request.keywords:
         monkeypatch.setattr(
             "transferkit.api.picturing.gradcam", lambda model, cut, images, asked: HEAT[: len(images)]

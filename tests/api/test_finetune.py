@@ -69,7 +69,18 @@ def test_the_folder_holds_what_its_contract_names(photos: Path, tmp_path: Path):
     assert len(run.predictions) == (splits["split"] != "train").sum()
     assert run.labels == ["blue", "green", "red"]
     assert set(run.plan) >= {"quadrant", "strategy", "phases", "reasons", "evidence"}
-    parts = {"total", "startup", "index", "decode", "bank", "linear", "phases", "evaluation", "report"}
+    parts = {
+        "total",
+        "startup",
+        "index",
+        "decode",
+        "bank",
+        "linear",
+        "pilot",
+        "phases",
+        "evaluation",
+        "report",
+    }
     assert set(run.environment["seconds"]) == parts
     assert run.metrics["schema"] == 1
     wanted = {"n", "top1", "top5", "top1_ci95", "macro_f1", "balanced_accuracy", "nll", "ece", "per_class"}
@@ -448,7 +459,7 @@ def test_the_plan_is_that_of_the_run(photos: Path, tmp_path: Path):
     run = finetune(photos, asked, out=tmp_path / "run")
     shown = json.loads(json.dumps(plan(photos, asked).as_dict()))
     # The one tells what it will cost, the other what came of it.
-    assert set(shown) ^ set(run.plan) == {"estimate", "tried", "freeze"}
+    assert set(shown) ^ set(run.plan) == {"estimate", "tried", "freeze", "rates", "stages"}
     assert {key: shown[key] for key in shown if key != "estimate"}.items() <= run.plan.items()
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import draw
-from transferkit.api.prediction import _expanded
+from transferkit.api.prediction import expanded
 from transferkit.errors import UsageError
 
 
@@ -18,9 +18,9 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_links_to_folders_are_followed_and_none_is_entered_twice(photos: Path):
-    assert _expanded([photos]) == ([photos / "a.png", photos / "link" / "b.png"], {})
+    assert expanded([photos]) == ([photos / "a.png", photos / "link" / "b.png"], {})
 
 
 def test_a_folder_without_files_is_told(tmp_path: Path):
     with pytest.raises(UsageError, match="no files in "):
-        _expanded([tmp_path])
+        expanded([tmp_path])

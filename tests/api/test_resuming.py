@@ -17,7 +17,7 @@ from transferkit import progress
 from transferkit.api import finetune, finetuning, resume, unfinished
 from transferkit.errors import DataError, OutputExists, TransferkitError, UsageError
 from transferkit.recipe import Recipe
-from transferkit.reports import markdown
+from transferkit.reports import pages
 from transferkit.runs import Run
 from transferkit.runs import unfinished as places
 from transferkit.training import feeding, phases
@@ -176,7 +176,7 @@ def test_a_run_that_fails_is_kept_once_an_epoch_would_be_lost(
 
     progress.show()
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
-        patch.setattr(markdown, "write", full)
+        patch.setattr(pages, "write", full)
         finetune(photos, ASKED, out=tmp_path / "run")
     assert f"to go on: transferkit finetune --resume {tmp_path / 'run'}" in capsys.readouterr().err
     assert result(resume(tmp_path / "run")) == expected
@@ -196,7 +196,7 @@ def test_ctrl_c_reports_what_is_best_so_far_and_is_gone_on_with(
         patch.setattr(phases, "fit_epoch", pressed)
         run = finetune(photos, ASKED, out=tmp_path / "run")
     assert run.interrupted and run.folder == tmp_path / "run"
-    report = (run.folder / "report.md").read_text()
+    report = (run.folder / "report.html").read_text()
     assert "interrupted after epoch 1 of 3" in report and "finetune --resume" in report
     assert pd.read_csv(run.folder / "history.csv")["phase"].to_list() == ["linear", "multistage", "finetune"]
     with dying(phases, "fit_epoch", 2):

@@ -18,7 +18,7 @@ from transferkit.errors import DataError, UsageError
 from transferkit.reports import record
 from transferkit.runs import Run
 
-pytestmark = pytest.mark.usefixtures("toy")
+pytestmark = [pytest.mark.told, pytest.mark.usefixtures("toy")]
 
 
 @pytest.fixture

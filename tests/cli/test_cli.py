@@ -51,7 +51,7 @@ def test_finetune_tells_its_result_and_where_the_report_is(toy: object, photos: 
     result = run("finetune", photos, *QUICK, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "val: top-1 " in result.stdout
-    assert f"report: {tmp_path / 'run' / 'report.md'}" in result.stdout
+    assert f"report: {tmp_path / 'run' / 'report.html'}" in result.stdout
     assert "bank: 60 images" in result.stderr
 
 
@@ -148,7 +148,7 @@ def test_a_run_that_fails_late_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("transferkit.reports.markdown.write", full)
+    monkeypatch.setattr("transferkit.reports.pages.write", full)
     result = run("finetune", photos, *QUICK, "--out", tmp_path / "out" / "run")
     assert result.exit_code != 0
     assert not (tmp_path / "out").exists()

@@ -74,8 +74,10 @@ def test_each_finding_says_its_numbers_and_what_to_change():
     worse = replace(WELL, train_top1=(1.0,) * 10, val_top1=(0.8,) * 10, val_loss=(*FALLS[:9], 0.4))
     (found,) = diagnose(worse)
     assert found.sentence == (
-        "overfitting: finetune: right on 100.0% of train and 80.0% of val, and the val loss rose from 0.302 "
-        "to 0.400. More images, --augment auto, fewer stages that train (--set freeze_depth), --set "
+        "overfitting: finetune: right on 100.0% of train and 80.0% of val in its last epoch, and the val "
+        "loss "
+        "rose from 0.302 to 0.400. More images, --augment auto, fewer stages that train (--set "
+        "freeze_depth), --set "
         "dropout=0.3 or --set label_smoothing=0.1 work against it."
     )
     (slow,) = diagnose(replace(WELL, train_loss=(1.0,) * 10))
@@ -86,7 +88,8 @@ def test_each_finding_says_its_numbers_and_what_to_change():
     assert more.advice == "Give it longer: --set epochs=20"
     (well,) = diagnose(WELL)
     assert well.sentence == (
-        "sound: finetune: right on 95.0% of train and 93.0% of val; nothing asks for a change."
+        "sound: finetune: right on 95.0% of train and 93.0% of val in its last epoch; nothing asks for a "
+        "change."
     )
 
 
@@ -139,6 +142,26 @@ def test_fine_tuning_that_was_given_up_leaves_the_curves_of_the_classifier_and_i
     found = curves_of(history, val_images=9, epochs=5)
     assert found is not None and found.phase == "linear"
     assert found.start_loss is None and found.exploded == (0.1,)
+
+
+def test_what_is_kept_is_what_is_read_and_what_is_not_is_said_to_be_none():
+    history = [row("linear", 0, 0.5), row("multistage", 0, 0.4)]
+    found = curves_of(history, val_images=9, kept="linear")
+    assert found is not None and found.phase == "linear"
+    tried = curves_of([*history, row("finetune", 1, 0.3)], val_images=9, epochs=5, kept="multistage")
+    assert tried is not None and tried.name == "finetune (not kept)"
+    good = curves_of([*history, row("finetune", 1, 9.0)], val_images=9, epochs=5, kept="fine-tuned")
+    assert good is not None and "rate too high" not in findings(good)
+
+
+def test_an_interrupted_run_asks_to_be_gone_on_with():
+    found = curves_of(
+        [row("linear", 0, 0.5), row("finetune", 1, 9.0)], val_images=9, epochs=5, interrupted=True
+    )
+    assert found is not None and diagnose(found)[0].sentence == (
+        "not finished: finetune: interrupted after 1 of 5 epochs. Go on with it: transferkit finetune "
+        "--resume."
+    )
 
 
 def test_images_of_several_classes_have_no_top1_to_read():

@@ -65,7 +65,7 @@ def test_then_the_stages_nearest_the_input() -> None:
     found = fitted(20.1, LINEAR, tuned(1))
     assert found.phases == (LINEAR, tuned(2, epochs=5))
     assert found.reasons[1:] == (
-        "With freeze depth 1 not even 3 epochs fit: they take 21 s.",
+        "With freeze depth 1 not even 3 epochs fit: with them the run takes 21 s.",
         "So freeze depth is 2 (stage3 train) and epochs are at most 5 instead of 12.",
     )
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transferkit.evaluation.report import MEASURES, Report
-from transferkit.reports import drawings, figures, matrix, sections
+from transferkit.reports import drawings, facts, figures, matrix, multilabel, sections
 from transferkit.reports.cells import Cell, Table, cell, share, table
+from transferkit.reports.markdown import DETAILS
 from transferkit.reports.trust import against_words
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def _context(report: Report, folder: Path) -> dict[str, Any]:
         "doubts": sections.doubts(report, folder),
         "trust": sections.trust(report),
         **sections.decision(report),
-        **sections.classes(report),
-        **sections.facts(report),
+        **facts.classes(report),
+        **facts.facts(report),
     }
     told = [(id, name) for id, name in CONTENTS if found.get(OPTIONAL.get(id, ""), True)]
     return found | {"contents": told}
@@ -151,7 +152,7 @@ def _compared(report: Report) -> Table:
         [label, *(share(found[split]) if split in found else "" for split in splits)]
         for label, found in scores.items()
     ]
-    for label, key in (sections.MULTI_DETAILS if report.multilabel else sections.DETAILS).items():
+    for label, key in (multilabel.DETAILS if report.multilabel else DETAILS).items():
         rows.append([label, *(_number(getattr(found, key)) for found in report.splits.values())])
     return table(["", *splits], rows)
 

@@ -5,31 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transferkit.data.findings import KINDS, LEVELS
 from transferkit.evaluation.gallery import Picture
 from transferkit.evaluation.report import Decision, Report
 from transferkit.reports import trust as told
 from transferkit.reports.cells import Row, Table, cell, fraction, share, table
-from transferkit.reports.data import SHARED
 from transferkit.reports.decision import KINDS as FROZEN
 from transferkit.reports.decision import TRAINS
-from transferkit.reports.markdown import DETAILS
-from transferkit.reports.multilabel import DETAILS as MULTI_DETAILS
 from transferkit.strategies.matrix import MATRIX
 
-__all__ = [
-    "DETAILS",
-    "MULTI_DETAILS",
-    "classes",
-    "decision",
-    "doubts",
-    "facts",
-    "gallery",
-    "next_steps",
-    "trust",
-]
-# Files that were set aside, rows of suspects: as many as a person looks through.
-LISTED_FILES, LISTED_SUSPECTS = 200, 100
+# Rows of suspects: as many as a person looks through.
+LISTED_SUSPECTS = 100
 WORDS = {"little": "little data", "lots": "lots of data"}
 
 
@@ -155,31 +140,6 @@ def _augment(found: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"words": words, "steps": found["steps"], "header": made.header, "rows": made.rows}
 
 
-def classes(report: Report) -> dict[str, Any]:
-    """How each class fared, and the pairs that are confused."""
-    split = report.headline
-    if report.multilabel:
-        rows = [
-            [number, row.label, row.n, fraction(row.ap), *map(fraction, (row.precision, row.recall, row.f1))]
-            for number, row in enumerate(report.multi_label(split).per_class)
-        ]
-        header = ["no.", "class", "images", "AP", "precision", "recall", "F1"]
-        return {"classes": table(header, rows, f"The {split} split"), "confused": Table()}
-    found = sorted(enumerate(report.single_label(split).per_class), key=lambda pair: pair[1].f1)
-    rows = [
-        [number, row.label, row.n, *map(fraction, (row.precision, row.recall, row.f1))]
-        for number, row in found
-    ]
-    header = ["no.", "class", "images", "precision", "recall", "F1"]
-    pairs = [[pair.label, pair.predicted, pair.images, share(pair.share)] for pair in report.confused(split)]
-    return {
-        "classes": table(
-            header, rows, f"The {split} split, the weakest classes first; press a column to sort"
-        ),
-        "confused": table(["class", "taken for", "images", "share of the class"], pairs),
-    }
-
-
 def gallery(report: Report, folder: Path) -> dict[str, Any] | None:
     """The surest mistakes and the right answers least sure, as pictures and rows."""
     found = report.gallery
@@ -271,56 +231,4 @@ def trust(report: Report) -> dict[str, Any] | None:
         "conformal": told.conformal_words(report),
         "header": made.header,
         "rows": made.rows,
-    }
-
-
-def facts(report: Report) -> dict[str, Any]:
-    """The images, the cost, the seconds and the versions."""
-    cost = told.cost_rows(report) if report.cost else []
-    spent = [(part, value) for part, value in report.seconds.items() if part != "total"]
-    spent += [("total", report.seconds["total"])] if "total" in report.seconds else []
-    return {
-        "data": _data(report),
-        "cost": table(["", "value"], cost),
-        "seconds": table(
-            ["part", "seconds"], [[part, cell(value, f"{value:.1f}")] for part, value in spent]
-        ).rows,
-        "versions": table(["", ""], [list(pair) for pair in report.environment.items()]).rows,
-    }
-
-
-def _data(report: Report) -> dict[str, Any]:
-    data, totals = report.data, report.data.totals()
-    rows = [["all", *totals.values()]] + [
-        [label, *(data.counts[split].get(label, 0) for split in totals)] for label in report.class_names
-    ]
-    made = table(["class", *totals], rows)
-    pairs = list(dict.fromkeys(pair for shared in data.intersections.values() for pair in shared))
-    proof = table(
-        ["shared", *(pair.replace("&", "and") for pair in pairs)],
-        [
-            [SHARED.get(what, what), *(shared.get(pair, "") for pair in pairs)]
-            for what, shared in data.intersections.items()
-        ],
-        "THE SPLITS ARE NOT APART: do not trust the figures"
-        if data.shared()
-        else "What the splits share: nothing",
-    )
-    order = sorted(data.findings, key=lambda kind: LEVELS.index(KINDS[kind].level))
-    findings = [
-        [kind, KINDS[kind].level, KINDS[kind].meaning, KINDS[kind].remedy, data.findings[kind]]
-        for kind in order
-    ]
-    excluded = table(["file", "reason"], [list(pair) for pair in data.excluded[:LISTED_FILES]])
-    return {
-        "caption": f"{data.name}: {sum(totals.values())} images of {data.classes} classes",
-        "header": made.header,
-        "rows": made.rows,
-        "proof": proof,
-        "findings": table(["finding", "level", "meaning", "what is done, or to do", "files"], findings),
-        "excluded": {
-            "summary": f"{len(data.excluded)} files were set aside",
-            "header": excluded.header,
-            "rows": excluded.rows,
-        },
     }

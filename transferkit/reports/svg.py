@@ -59,10 +59,10 @@ def drawing(width: float, height: float, parts: Sequence[str], *, title: str, de
     told = tag("title", escape(visible(title)))
     if description:
         told += tag("desc", escape(visible(description)))
-    box = f"0 0 {_short(width)} {_short(height)}"
+    wide, high = _short(width), _short(height)
     return (
-        f'<svg class="fig" xmlns="http://www.w3.org/2000/svg" role="img" viewBox="{box}" '
-        f'width="{_short(width)}" height="{_short(height)}" style="--w:{_short(width)}px" aria-label="{escape(visible(title))}">'
+        f'<svg class="fig" xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {wide} {high}" '
+        f'width="{wide}" height="{high}" style="--w:{wide}px" aria-label="{escape(visible(title))}">'
         f"{told}{''.join(parts)}</svg>"
     )
 

@@ -107,6 +107,10 @@ def _shifted(model: Any, cut: str) -> tuple[Any, Any]:
             sides = (BATCH, *(int(side) for side in shape[1:]))
             self.weight = self.add_weight(shape=sides, initializer="zeros", name="shift", dtype="float32")
 
+        def compute_output_spec(self, maps: Any) -> Any:
+            # JAX would try batches of other sizes, which the weight does not fit.
+            return keras.KerasTensor(maps.shape, maps.dtype)
+
         def call(self, maps: Any) -> Any:
             return maps + keras.ops.cast(self.weight, maps.dtype)
 

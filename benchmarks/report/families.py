@@ -1,0 +1,58 @@
+"""Grad-CAM on one backbone of each family, on a model saved and loaded afresh: seconds, and whether it lights up.
+
+    python benchmarks/report/families.py
+
+Random weights: no ImageNet weights of most families are at hand. The smallest backbone of each family at 96 px,
+six classes on the means of its last two stages.
+"""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def main() -> None:
+    import keras
+
+    from transferkit.backbones.build import build
+    from transferkit.backbones.catalogue import every
+    from transferkit.backbones.graph import find_stages
+    from transferkit.strategies import FeatureSet
+    from transferkit.training import model as models
+    from transferkit.training.explain import gradcam
+    from transferkit.training.linear import LinearClassifier
+
+    smallest = {}
+    for spec in every():
+        known = smallest.get(spec.family)
+        if known is None or spec.parameters < known.parameters:
+            smallest[spec.family] = spec
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (3, 96, 96, 3)).astype(np.uint8)
+    print("| family | backbone | heat | lit images of 3 | seconds |\n|---|---|---|---|---|")
+    for family, spec in smallest.items():
+        keras.backend.clear_session()
+        network = build(spec, 96)
+        stages = find_stages(network)
+        last = stages[-2:]
+        width = sum(stage.channels for stage in last)
+        seen = FeatureSet(stages=tuple(stage.name for stage in last))
+        kernel = random.normal(size=(width, 6)).astype(np.float32)
+        fitted = LinearClassifier(kernel, np.zeros(6, np.float32), None, (), features=seen)
+        with tempfile.TemporaryDirectory() as folder:
+            models.classifier(network, stages, fitted, 6).save(Path(folder) / "model.keras")
+            loaded = keras.models.load_model(Path(folder) / "model.keras")
+        started = time.perf_counter()
+        heat = gradcam(loaded, stages[-1].cut, images, np.array([0, 1, 2]))
+        spent = time.perf_counter() - started
+        lit = int((heat.max(axis=(1, 2)) == 1).sum())
+        print(f"| {family} | {spec.name} | {heat.shape[1:]} | {lit} | {spent:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
