@@ -13,28 +13,49 @@ from transferkit.api.work import Candidate
 from transferkit.strategies import FeatureSet, Phase
 from transferkit.training.choosing import TriedClassifier
 
-WORK: Any = SimpleNamespace(rows={"val": np.arange(20)}, multilabel=False)
+LABELS = np.zeros(900, int)
+WORK: Any = SimpleNamespace(rows={"val": np.arange(20)}, labels=LABELS, multilabel=False)
 BEST = Candidate("multistage", {}, (0.75, -0.5), None)
+
+
+def with_losses(losses: Any, **values: Any) -> Candidate:
+    """A fine-tuned network with these log-losses of the images of val."""
+    own = np.exp(-np.asarray(losses, float))
+    return replace(BEST, name="fine-tuned", probabilities={"val": np.stack([own, 1 - own], axis=1)}, **values)
 
 
 @pytest.mark.parametrize(
     ("top1", "loss", "won"), [(0.75, 0.5, False), (0.75, 0.4, True), (0.8, 0.4, True), (0.7, 0.1, False)]
 )
 def test_what_is_better_on_val_wins(top1: float, loss: float, won: bool):
-    assert beats(WORK, replace(BEST, name="fine-tuned", score=(top1, -loss)), BEST) == (won, [])
+    old = with_losses([0.5] * 20)
+    assert beats(WORK, with_losses([loss] * 20, score=(top1, -loss)), old) == (won, [])
+
+
+def test_a_lower_loss_that_may_be_chance_does_not_win_and_is_told():
+    old, noise = with_losses([0.5] * 20), np.array([0.4, -0.4] * 10)
+    # A mean gain of .1 with a deviation of .41 over 20 images: 1.09 standard errors; of .08: .87.
+    assert beats(WORK, with_losses(0.4 + noise, score=(0.75, -0.4)), old) == (True, [])
+    won, notes = beats(WORK, with_losses(0.42 + noise, score=(0.75, -0.42)), old)
+    assert not won and notes == [
+        "fine-tuned: val top-1 75.0%, log-loss 0.420 against 75.0% and 0.500 of the fine-tuned "
+        "classifier: on 20 "
+        "images that may be chance, so it is not kept"
+    ]
+    # A linear classifier needs no more than to be lower.
+    assert beats(WORK, replace(BEST, score=(0.75, -0.42)), old) == (True, [])
 
 
 def test_a_higher_top1_that_may_be_chance_does_not_win_and_is_told():
-    new = replace(BEST, name="fine-tuned", score=(0.8, -0.6))
-    won, notes = beats(WORK, new, BEST)
-    assert not won and notes == [
-        "fine-tuned: val top-1 80.0% against 75.0% of the multistage classifier, but log-loss 0.600 against "
-        "0.500: on 20 images the higher top-1 may be chance, so it is not kept"
-    ]
     # Two standard errors of the difference: 2 sqrt((.25 + .2) / n) is .05 at n = 720.
     for images, expected in ((719, False), (721, True)):
-        many: Any = SimpleNamespace(rows={"val": np.arange(images)}, multilabel=False)
-        assert beats(many, new, BEST)[0] is expected
+        new, old = (
+            with_losses([0.6] * images, score=(0.8, -0.6)),
+            with_losses([0.5] * images, score=(0.75, -0.5)),
+        )
+        many: Any = SimpleNamespace(rows={"val": np.arange(images)}, labels=LABELS, multilabel=False)
+        won, notes = beats(many, new, old)
+        assert won is expected and bool(notes) is not expected
 
 
 def test_of_several_labels_the_higher_map_wins():

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from transferkit.training.stopping import Standing, best_epoch, explosion, smoothed, waited
+from transferkit.training.stopping import Standing, best_epoch, explosion, smoothed, surely_lower, waited
 
 START = Standing(0.7, 0.9)
 
@@ -86,3 +86,12 @@ def test_an_explosion_is_over_three_times_the_start_and_worse_than_guessing(
 def test_a_train_loss_with_penalties_only_has_to_be_finite(loss: float, val_loss: float, exploded: bool):
     row = {"epoch": 1, "loss": loss, "val_loss": val_loss}
     assert bool(explosion(row, 1.0, 0.7, plain=False)) is exploded
+
+
+@pytest.mark.parametrize(("gain", "surely"), [(0.11, True), (0.09, False), (-0.11, False)])
+def test_losses_are_surely_lower_by_more_than_a_standard_error(gain: float, surely: bool):
+    # Deviations of .4 about the mean gain, over 16 images: .413 / 4 = .103.
+    old = [1.0] * 16
+    assert surely_lower([1 - gain + 0.4 * (-1) ** n for n in range(16)], old) is surely
+    assert surely_lower(old, old) is False
+    assert surely_lower([0.9], [1.0]) is True

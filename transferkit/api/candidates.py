@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from transferkit.api.linear_candidates import linear_candidate
 from transferkit.api.tuned_candidates import tuned_candidate
 from transferkit.api.work import Candidate, Work
+from transferkit.evaluation.metrics import SMALLEST_P
 from transferkit.progress import say
 from transferkit.strategies import Phase
 from transferkit.training import model as models
@@ -81,28 +84,39 @@ def _seen_by(one: Candidate) -> tuple[str, ...]:
 def beats(work: Work, new: Candidate, best: Candidate) -> tuple[bool, list[str]]:
     """Whether a candidate takes the place of the best so far, and what a reader should know of it.
 
-    Decided as `stopping.beats` does for epochs; a higher top-1 that is not enough is told.
+    Decided as `stopping.beats` does for epochs; and what was fine-tuned must be better by more than the
+    noise of val, for it may be far worse where a linear classifier is never. A higher top-1 that is not
+    enough is told.
     """
     if not new.moved:
         return False, []
     images = len(work.rows["val"])
     won = stopping.beats(standing(new), standing(best), images, ranked=work.multilabel)
+    if won and new.name == "fine-tuned" and not work.multilabel:
+        own, others = (losses(one.probabilities["val"], work.labels[work.rows["val"]]) for one in (new, best))
+        won = stopping.surely_higher(standing(new), standing(best), images) or stopping.surely_lower(
+            own, others
+        )
     if won:
         return True, []
-    if not new.score[0] > best.score[0]:
-        measure = "mAP" if work.multilabel else "top-1"
-        say(
-            f"{new.name}: val {measure} {new.score[0]:.1%}, log-loss {-new.score[1]:.3f} against "
-            f"{best.score[0]:.1%} and {-best.score[1]:.3f} of the {best.name} classifier: not kept"
-        )
-        return False, []
-    note = (
-        f"{new.name}: val top-1 {new.score[0]:.1%} against {best.score[0]:.1%} of the {best.name} "
-        f"classifier, but log-loss {-new.score[1]:.3f} against {-best.score[1]:.3f}: on {images} images the "
-        "higher top-1 may be chance, so it is not kept"
+    measure = "mAP" if work.multilabel else "top-1"
+    told = (
+        f"{new.name}: val {measure} {new.score[0]:.1%}, log-loss {-new.score[1]:.3f} against "
+        f"{best.score[0]:.1%} "
+        f"and {-best.score[1]:.3f} of the {best.name} classifier"
     )
+    if not new.score > best.score:
+        say(f"{told}: not kept")
+        return False, []
+    note = f"{told}: on {images} images that may be chance, so it is not kept"
     say(note)
     return False, [note]
+
+
+def losses(probabilities: np.ndarray, labels: np.ndarray) -> list[float]:
+    """-log p(label) of each image, as `evaluation.metrics.nll` takes it."""
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return [float(value) for value in -np.log(np.clip(np.nan_to_num(own), SMALLEST_P, 1.0))]
 
 
 def standing(one: Candidate) -> stopping.Standing:
