@@ -1,6 +1,6 @@
 import numpy as np
 
-from transferkit.evaluation.suspects import ranking, shares_found, suspects
+from transferkit.evaluation.suspects import ranking, suspects
 
 P = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.05, 0.9, 0.05], [0.3, 0.3, 0.4], [0.1, 0.8, 0.1]])
 LABELS = np.array([0, 0, 0, 2, 1])
@@ -19,7 +19,3 @@ def test_only_images_that_another_class_is_more_probable_for_are_suspects():
     assert order.tolist() == [2, 1, 3, 4, 0]
     assert np.allclose(margins[order], [-0.85, -0.5, 0.1, 0.7, 0.8])
     assert len(suspects(P, LABELS, FEATURES, limit=1)) == 1
-
-
-def test_planted_errors_are_counted_in_the_first_part():
-    assert shares_found(range(100), [1, 5, 50, 99], 0.1) == 0.5

@@ -93,17 +93,16 @@ def beats(work: Work, new: Candidate, best: Candidate) -> tuple[bool, list[str]]
     images = len(work.rows["val"])
     won = stopping.beats(standing(new), standing(best), images, ranked=work.multilabel)
     if won and new.name == "fine-tuned" and not work.multilabel:
-        own, others = (losses(one.probabilities["val"], work.labels[work.rows["val"]]) for one in (new, best))
-        won = stopping.surely_higher(standing(new), standing(best), images) or stopping.surely_lower(
-            own, others
-        )
+        labels = work.labels[work.rows["val"]]
+        own, others = (losses(one.probabilities["val"], labels) for one in (new, best))
+        higher = stopping.surely_higher(standing(new), standing(best), images)
+        won = higher or stopping.surely_lower(own, others)
     if won:
         return True, []
     measure = "mAP" if work.multilabel else "top-1"
     told = (
         f"{new.name}: val {measure} {new.score[0]:.1%}, log-loss {-new.score[1]:.3f} against "
-        f"{best.score[0]:.1%} "
-        f"and {-best.score[1]:.3f} of the {best.name} classifier"
+        f"{best.score[0]:.1%} and {-best.score[1]:.3f} of the {best.name} classifier"
     )
     if not new.score > best.score:
         say(f"{told}: not kept")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,6 @@ from transferkit.evaluation.comparison import Compared, Comparison
 from transferkit.evaluation.metrics import wilson
 from transferkit.evaluation.paired import paired
 from transferkit.runs import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def compare(folders: Sequence[str | Path]) -> Comparison:
@@ -33,7 +29,7 @@ def compare(folders: Sequence[str | Path]) -> Comparison:
             raise UsageError(
                 f"{run.folder}: its images may have several classes; there is no top-1 to compare."
             )
-    frames = [_judged(run) for run in runs]
+    frames = [run.judged.assign(right=lambda one: one["label"] == one["pred"]) for run in runs]
     split = "test" if all("test" in set(frame["split"]) for frame in frames) else "val"
     frames = [frame[frame["split"] == split].set_index("sha256") for frame in frames]
     shared = sorted(set.intersection(*(set(frame.index) for frame in frames)))
@@ -50,13 +46,6 @@ def compare(folders: Sequence[str | Path]) -> Comparison:
     ]
     every = set.union(*(set(frame.index) for frame in frames))
     return Comparison(runs=tuple(found), images=len(shared), split=split, left_out=len(every) - len(shared))
-
-
-def _judged(run: Run) -> "pd.DataFrame":
-    """`sha256,split,right` of the images that a run judged, each content once."""
-    frame = run.predictions.merge(run.content[["path", "sha256"]], on="path")
-    frame["right"] = frame["label"] == frame["pred"]
-    return frame[["sha256", "split", "right"]].drop_duplicates("sha256")
 
 
 def _compared(run: Run, right: np.ndarray, first: np.ndarray, number: int) -> Compared:

@@ -56,9 +56,8 @@ def _against(work: Work, best: Candidate) -> Against | None:
             "answer": names[best.probabilities[split].argmax(axis=1)],
         }
     )
-    theirs = earlier.predictions.merge(earlier.content[["path", "sha256"]], on="path")
-    theirs = theirs.loc[theirs["split"] == split, ["sha256", "pred"]].drop_duplicates("sha256")
-    both = own.merge(theirs, on="sha256")
+    theirs = earlier.judged
+    both = own.merge(theirs.loc[theirs["split"] == split, ["sha256", "pred"]], on="sha256")
     if both.empty:
         say(f"WARNING: --against {work.recipe.against}: no image of {split} was judged by that run")
         return None

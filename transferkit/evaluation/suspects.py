@@ -1,6 +1,5 @@
 """Labels that may be wrong, by probabilities of classifiers that have not seen the image."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,9 +80,3 @@ def _nearest(unit: Floats, row: int, among: Ints) -> tuple[int, ...]:
     among = among[among != row]
     likeness = unit[among] @ unit[row]
     return tuple(int(among[at]) for at in np.argsort(-likeness, kind="stable")[:NEIGHBOURS])
-
-
-def shares_found(order: Sequence[int], wrong: Sequence[int], first: float) -> float:
-    """Share of the images known to be wrong among the first part of a ranking, 0..1."""
-    top = set(list(order)[: round(first * len(order))])
-    return len(top & set(wrong)) / len(wrong)

@@ -18,7 +18,7 @@ def trust_sections(report: Report, drawn: Collection[str]) -> list[str]:
         "## How far it can be believed",
         _calibration(report),
         _figure("reliability", "Reliability diagram", drawn),
-        _rejection(report),
+        rejection_words(report),
         _figure("coverage", "Accuracy against coverage", drawn),
         conformal_words(report),
     ]
@@ -71,10 +71,6 @@ def calibration_words(report: Report) -> str:
         "likeliest: the "
         f"model is {sure}. The answers stay the same, their probabilities change. Lower is better:"
     )
-
-
-def _rejection(report: Report) -> str:
-    return rejection_words(report)
 
 
 def rejection_words(report: Report) -> str:

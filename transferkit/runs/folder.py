@@ -117,6 +117,12 @@ class Run:
         return pd.read_csv(self.folder / "content.csv", dtype=str, keep_default_na=False)
 
     @property
+    def judged(self) -> "pd.DataFrame":
+        """`sha256,split,label,pred` of the images of val and test, each content once."""
+        frame = self.predictions.merge(self.content[["path", "sha256"]], on="path")
+        return frame[["sha256", "split", "label", "pred"]].drop_duplicates("sha256")
+
+    @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended the training; `finetune --resume` goes on with it."""
         return (self.folder / RESUME).is_dir()
