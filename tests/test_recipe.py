@@ -137,6 +137,13 @@ def test_yes_and_no_are_neither_numbers_nor_names(key: str, value: bool) -> None
     assert refusal(key, value).startswith(f"{value} is not allowed.")
 
 
+@pytest.mark.parametrize("value", [0, 1, "yes", None, "true"])
+def test_a_flag_is_true_or_false_and_nothing_else(value: Any) -> None:
+    with pytest.raises(UsageError, match=r"tensorboard: .* is not allowed. Allowed: true, false."):
+        Recipe.from_mapping({"tensorboard": value}, "")
+    assert Recipe.from_mapping({"tensorboard": True}).tensorboard is True
+
+
 @pytest.mark.parametrize("key", NUMBERS)
 def test_both_ends_of_a_range_are_allowed(key: str) -> None:
     told = KNOBS[key].metadata

@@ -10,6 +10,7 @@ TransferkitError                 exit 1
 ├── WeightsError (OSError)       pretrained weights missing, broken or of another network
 ├── FetchError (OSError)         a download that failed or whose bytes are not the expected ones
 ├── DeviceError (RuntimeError)   a device that was asked for cannot be used
+├── TrackingError (OSError)      a tracking server does not take the run, which itself is whole
 └── TrainingError (RuntimeError) training cannot go on
 """
 
@@ -64,6 +65,10 @@ class FetchError(TransferkitError, OSError):
 
 class DeviceError(TransferkitError, RuntimeError):
     """A device that was asked for cannot be used."""
+
+
+class TrackingError(TransferkitError, OSError):
+    """A tracking server does not answer, or does not take the run."""
 
 
 class TrainingError(TransferkitError, RuntimeError):

@@ -16,6 +16,7 @@ from transferkit.api.inputs import Data, check_cache, check_layers, check_source
 from transferkit.api.reporting import make_report, predictions, proofs
 from transferkit.api.settling import open_training_data, settle
 from transferkit.api.telling import told
+from transferkit.api.tracking import check_trackers, tracked
 from transferkit.api.unfinished import Asked, begin, keep_asked, known_plan
 from transferkit.api.work import Candidate, Work
 from transferkit.backbones.catalogue import BackboneSpec, lookup
@@ -27,6 +28,8 @@ from transferkit.data.splits import SPLITS, fold_numbers
 from transferkit.plan import Plan, make_plan
 from transferkit.progress import say
 from transferkit.recipe import Recipe
+from transferkit.reports import pages, record
+from transferkit.reports.board import Board
 from transferkit.runs import Run
 from transferkit.timing import Deadline, Stopwatch
 from transferkit.training.bank import Extractor, pooled_bank
@@ -64,11 +67,12 @@ def finetune(data: Data, recipe: Recipe, *, out: str | Path | None = None, overw
     check_source(data)
     if recipe.against is not None:
         runs.Run.open(recipe.against)
+    check_trackers(recipe)
     asked = Asked(data, recipe, name)
     with runs.writing(folder, overwrite) as writing:
         keep_asked(writing, asked)
         carry_out(writing, asked)
-    return Run(writing.folder)
+    return tracked(Run(writing.folder))
 
 
 def carry_out(writing: runs.Writing, asked: Asked) -> None:
@@ -103,7 +107,13 @@ def carry_out(writing: runs.Writing, asked: Asked) -> None:
     work = replace(work, deadline=deadline)
     if known is None:
         work = replace(work, plan=decide(work, spec, weights, timed))
-    work = with_augmentation(work)
+    _train(writing, with_augmentation(work), device, asked.name, go_on)
+
+
+def _train(writing: runs.Writing, work: Work, device: Device, data: str, go_on: str) -> None:
+    """Do what the plan says and write the run folder."""
+    board = Board(writing.aside) if work.recipe.tensorboard else None
+    work = replace(work, follow=board.follow if board else None)
     states = begin(writing, work)
     for reason in work.plan.reasons:
         say(f"plan: {reason}")
@@ -112,7 +122,9 @@ def carry_out(writing: runs.Writing, asked: Asked) -> None:
         writing.interrupted = True
         best = replace(best, notes=[*best.notes, f"This run was interrupted. To go on with it: {go_on}"])
     say(f"kept: {best.name}: {kept_reason(work, base, best)}")
-    _write(writing.aside, work, base, best, device, asked.name)
+    _write(writing.aside, work, base, best, device, data)
+    if board:
+        board.finish(record.read(writing.aside), work.recipe.as_dict(), writing.folder.name)
 
 
 def _path(text: str | None) -> Path | None:
@@ -212,7 +224,6 @@ def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: D
     """Everything in the run folder; the clock stops with the last file."""
     import pandas as pd
 
-    from transferkit.reports import pages, record
     from transferkit.training.model import freeze_batch_norm
 
     files = work.index.files

@@ -2,23 +2,38 @@
 
 from pathlib import Path
 
+from transferkit.api.tracking import log_to_mlflow
 from transferkit.errors import UsageError
 from transferkit.reports import pages, record
-from transferkit.runs import REPORT
+from transferkit.reports.board import Board, check_board
+from transferkit.runs import REPORT, Run
 
 
-def report(folder: str | Path) -> Path:
+def report(folder: str | Path, *, tensorboard: bool = False, mlflow: bool = False) -> Path:
     """Write `report.html`, `report.md` and `figures/` of a run anew; where the page is.
 
     Args:
-        folder: of a finished run. Its `report.json` and `pictures/` are all that is read.
+        folder: of a finished run. Its `report.json` and `pictures/` are all that is read for these.
+        tensorboard: write its events too.
+        mlflow: log the run to MLflow, see `api.tracking`.
 
     Raises:
-        UsageError: no such folder.
+        UsageError: no such folder, or a package is missing.
         DataError: the numbers cannot be read.
+        TrackingError: the server does not take the run.
     """
     path = Path(folder)
     if not path.is_dir():
         raise UsageError(f"no such run: {path} is not a folder. Give one that has a {REPORT}.")
-    pages.write(record.read(path), path)
+    found = record.read(path)
+    pages.write(found, path)
+    if tensorboard:
+        check_board()
+        board = Board(path)
+        phases = dict.fromkeys(str(row["phase"]) for row in found.history)
+        for phase in phases:
+            board.follow(phase, [row for row in found.history if row["phase"] == phase])
+        board.finish(found, Run.open(path).recipe.as_dict(), path.name)
+    if mlflow:
+        log_to_mlflow(Run.open(path))
     return path / pages.HTML

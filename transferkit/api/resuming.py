@@ -6,6 +6,7 @@ from pathlib import Path
 from transferkit import runs
 from transferkit.api.finetuning import carry_out
 from transferkit.api.inputs import check_cache
+from transferkit.api.tracking import check_trackers, tracked
 from transferkit.api.unfinished import read_asked
 from transferkit.runs import Run
 from transferkit.training.device import check_device_name
@@ -35,5 +36,6 @@ def resume(run: str | Path, *, device: str | None = None) -> Run:
             asked = replace(asked, recipe=asked.recipe.updated({"device": device}, ""))
         check_device_name(asked.recipe.device)
         check_cache()
+        check_trackers(asked.recipe)
         carry_out(writing, asked)
-    return Run(writing.folder)
+    return tracked(Run(writing.folder))

@@ -47,7 +47,7 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
         rows = freeze_table(network, all_stages, phase.tuning, head.count_params())
         before = hashes(network, all_stages, head)
         try:
-            trained = run_phase(job, phase, states=states, deadline=work.deadline)
+            trained = run_phase(job, phase, states=states, deadline=work.deadline, follow=work.follow)
         finally:
             if tail.branches:
                 tail.branches.remove()

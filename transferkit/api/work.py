@@ -1,6 +1,6 @@
 """What the phases of a run share, and what each of them produces."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ class Work:
         deadline: when the run's time is up.
         pipeline: changes training images, see `data.augment.pipeline`; None where nothing does.
         views: of each training image in `bank`: row r + v N is view v of row r.
+        follow: is told a phase's name and the rows of its history so far, after each epoch.
     """
 
     recipe: Recipe
@@ -52,6 +53,7 @@ class Work:
     deadline: Deadline = field(default_factory=Deadline)
     pipeline: Any = None
     views: int = 0
+    follow: Callable[[str, list[dict[str, Any]]], None] | None = None
 
     @property
     def multilabel(self) -> bool:

@@ -47,6 +47,8 @@ def _option(name: str) -> Callable[..., Any]:
     told, default = KNOBS[name].metadata, KNOBS[name].default
     choices = f" [{'|'.join(told['choices'])}]" if told["choices"] else ""
     shown = "" if default is None else f" [default: {default}]"
-    metavar = {int: "N", float: "X"}.get(told["kind"], "TEXT")
     flag = f"--{name.replace('_', '-')}"
+    if told["kind"] is bool:
+        return click.option(flag, name, is_flag=True, default=None, help=told["help"])
+    metavar = {int: "N", float: "X"}.get(told["kind"], "TEXT")
     return click.option(flag, name, default=None, metavar=metavar, help=told["help"] + choices + shown)

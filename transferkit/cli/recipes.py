@@ -33,4 +33,5 @@ def _key(key: str) -> tuple[str, str, str]:
     if told["low"] is not None:
         numbers = f"{told['low']:g} to {told['high']:g}"
         allowed = f" [{' or '.join([numbers, *told['words']])}]"
-    return key, "-" if default is None else str(default), told["help"] + allowed
+    shown = "-" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+    return key, shown, told["help"] + allowed

@@ -46,6 +46,8 @@ def checked_value(value: Any, told: Mapping[str, Any]) -> Any:
         return value
     if told["choices"]:
         return _choice(value, told["choices"])
+    if told["kind"] is bool:
+        return _flag(value)
     if told["kind"] is list and isinstance(value, list):
         return value
     if told["kind"] in (str, list):
@@ -58,6 +60,12 @@ def _choice(value: Any, choices: tuple[str, ...]) -> str:
         allowed = ", ".join(nearest_first(str(value), choices))
         raise UsageError(f"{value!r} is not allowed. Allowed: {allowed}.")
     return str(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{value!r} is not allowed. Allowed: true, false.")
+    return value
 
 
 def _text(value: Any) -> str:

@@ -31,3 +31,9 @@ class Telling:
         "A run's fixes.csv with its column fix filled in: labels that stand in for those of the data.",
         flag=True,
     )
+    tensorboard: bool = knob(
+        False, "Curves while it trains, then figures and settings, in RUN/tensorboard.", kind=bool, flag=True
+    )
+    mlflow: bool = knob(
+        False, "Log the finished run to MLflow, where MLFLOW_TRACKING_URI says.", kind=bool, flag=True
+    )

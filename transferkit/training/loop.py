@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from transferkit.strategies import Phase, schedules
 from transferkit.timing import Deadline
@@ -11,6 +11,8 @@ from transferkit.training.interrupting import Interrupt
 from transferkit.training.job import Job
 from transferkit.training.state import Progress, Snapshot, StateFile
 from transferkit.training.stopping import Standing, best_epoch, smoothed, waited
+
+Follow: TypeAlias = Callable[[str, list[dict[str, Any]]], None]
 
 
 @dataclass
@@ -26,6 +28,7 @@ class Loop:
         states: where whole epochs are kept.
         interrupt: whether Ctrl-C was pressed.
         deadline: when the time is up.
+        follow: is told the phase's name and the rows of its history, earlier attempts first.
         thawed: stages that train now; None before the first epoch.
         began: when this epoch did.
     """
@@ -38,6 +41,7 @@ class Loop:
     states: StateFile | None
     interrupt: Interrupt
     deadline: Deadline
+    follow: Follow | None = None
     thawed: tuple[str, ...] | None = None
     began: float = field(default_factory=time.perf_counter)
 
@@ -55,6 +59,11 @@ class Loop:
     def losses(self) -> list[float]:
         """Of val, smoothed, of the epochs of this attempt."""
         return smoothed([row["val_loss"] for row in self.progress.rows], self.job.smoothing)
+
+    def told(self) -> None:
+        """Tell who follows of the epochs so far."""
+        if self.follow:
+            self.follow(self.phase.name, [*self.progress.earlier, *self.progress.rows])
 
     def ended(self) -> str:
         """Why no epoch follows, or ""."""

@@ -14,7 +14,7 @@ from transferkit.training.epochs import carry_over, compiled, epoch_of, fit_epoc
 from transferkit.training.finder import HIGHEST, find_rate
 from transferkit.training.interrupting import Interrupt, deferred
 from transferkit.training.job import Job, measure
-from transferkit.training.loop import Loop
+from transferkit.training.loop import Follow, Loop
 from transferkit.training.model import weights_of
 from transferkit.training.optimizers import averaged, variables_by_stage
 from transferkit.training.penalties import add_l2_sp, kernels_of, remove_l2_sp
@@ -42,7 +42,12 @@ class Trained:
 
 
 def run_phase(
-    job: Job, phase: Phase, *, states: StateFile | None = None, deadline: Deadline | None = None
+    job: Job,
+    phase: Phase,
+    *,
+    states: StateFile | None = None,
+    deadline: Deadline | None = None,
+    follow: Follow | None = None,
 ) -> Trained:
     """Train; the model is left with its best weights.
 
@@ -56,6 +61,7 @@ def run_phase(
         states: where each whole epoch is kept, and taken up again if it is there: a phase that was killed
             goes on to the same history and weights as one that was not.
         deadline: after each epoch, whether there is time for another.
+        follow: is told the phase's name and its history so far, after each epoch.
     """
     if phase.tuning is None:
         names = tuple(stage.name for stage in job.stages[phase.freeze_depth :])
@@ -68,11 +74,13 @@ def run_phase(
         with deferred() as interrupt:
             known = states.read() if states else None
             progress = known[0] if known else _first(job, phase, stage_of, interrupt)
-            loop = Loop(job, phase, progress, start, stage_of, states, interrupt, deadline or Deadline())
+            limit = deadline or Deadline()
+            loop = Loop(job, phase, progress, start, stage_of, states, interrupt, limit, follow)
             loop.job = replace(job, batch_size=progress.batch_size)
             loop.phase = replace(phase, learning_rate=progress.learning_rate)
             if known and not progress.done:
                 _take_up(loop, known[1])
+            loop.told()
             return _finished(loop)
     finally:
         remove_l2_sp(job.model)
@@ -241,6 +249,7 @@ def _judge(loop: Loop, logs: dict[str, float], bar: Any) -> str:
         row |= {"val_map": reached} if job.multilabel else {}
         row |= {"learning_rate": max(rate(job, step) for step in range(job.steps))}
         progress.rows.append(row | {"seconds": time.perf_counter() - loop.began})
+        loop.told()
         measured = "mAP" if job.multilabel else "top-1"
         bar.note(
             f"epoch {number} loss {logs['loss']:.3f} val loss {val_loss:.3f} val {measured} {reached:.3f}"
