@@ -75,9 +75,10 @@ def hyperparameters(folder: Path) -> dict[str, Any]:
     for tag, content in events(folder).PluginTagToContent("hparams").items():
         if tag == metadata.SESSION_START_INFO_TAG:
             start = metadata.parse_session_start_info_plugin_data(content)
-            return {
+            found = {
                 key: getattr(value, str(value.WhichOneof("kind"))) for key, value in start.hparams.items()
             }
+            return {"trial": start.group_name, **found}
     return {}
 
 
@@ -89,12 +90,14 @@ def test_a_run_writes_the_curves_of_its_history_and_a_report_writes_them_again(p
     expected = [row["val_loss"] for row in rows]
     assert expected
     for _ in range(2):
-        found = curve(run.folder, "validation", "epoch_loss")
-        assert [step for step, _ in found] == [1, 2]
-        assert [value for _, value in found] == pytest.approx(expected, abs=1e-6)
+        losses = curve(run.folder, "validation", "epoch_loss")
+        assert [step for step, _ in losses] == [1, 2]
+        assert [value for _, value in losses] == pytest.approx(expected, abs=1e-6)
         assert curve(run.folder, "train", "epoch_learning_rate")
         found = hyperparameters(run.folder)
-        assert (found["seed"], found["plan.strategy"], found["tensorboard"]) == (4, "finetune-top", True)
+        told = (found["trial"], found["seed"], found["plan.strategy"], found["tensorboard"])
+        assert told == ("run", 4, "finetune-top", True)
+        assert "bank_limit_gb" not in found
         assert report(run.folder, tensorboard=True)
 
 

@@ -76,13 +76,17 @@ class Board:
         from tensorboard.plugins.hparams import summary, summary_v2
 
         step = sum(self._phases.values())
-        for name, value in tracked.metrics(report).items():
-            self._scalar(WHOLE, name, value, step)
+        for tag, value in tracked.metrics(report).items():
+            self._scalar(WHOLE, tag, value, step)
         for split in report.splits if not report.multilabel else ():
             self._image(f"confusion/{split}", _confusion(figures.confusion_figure(report, split)), step)
         page = self._root.parent / MARKDOWN
         self._text("report", page.read_text(encoding="utf-8"), step)
-        given = tracked.parameters(report, asked)
+        given = tracked.parameters(report, tracked.distinctive(asked))
+        columns = [summary_v2.HParam(key) for key in given]
+        shown = [f"{split}/{which}{report.measure}" for split in report.splits for which in ("", "linear_")]
+        judged = [summary_v2.Metric(tag) for tag in shown]
+        self._summary(WHOLE, summary_v2.hparams_config_pb(columns, judged), step)
         self._summary(WHOLE, summary_v2.hparams_pb(given, trial_id=name), step)
         self._summary(WHOLE, summary.session_end_pb("STATUS_SUCCESS"), step)
         self.close()

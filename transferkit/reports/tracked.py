@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from transferkit.evaluation.report import Report
+from transferkit.recipe import KNOBS
 
 
 class Point(NamedTuple):
@@ -29,6 +30,15 @@ def parameters(report: Report, recipe: Mapping[str, Any]) -> dict[str, str | flo
     return {
         key: value if isinstance(value, (int, float, bool)) else str(value)
         for key, value in {**asked, **decided}.items()
+    }
+
+
+def distinctive(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a recipe that are not at their defaults, and those that people compare runs by."""
+    return {
+        key: value
+        for key, value in recipe.items()
+        if key in ("backbone", "seed", "image_size") or value != KNOBS[key].default
     }
 
 
