@@ -1,15 +1,15 @@
 """What the report says of trust, checked on real sets: temperature, conformal sets, suspects, unknown images.
 
     python benchmarks/report/trust.py WEIGHTS_DIR DATA_DIR [--backbone mobilenet_0.25] [--image-size 128] [--seed 0 1 2]
+        [--strategy linear] [--part trust suspects unknown]
 
 DATA_DIR has hymenoptera, flowers, satellite and signs, each a folder of class folders (hymenoptera in train and
-val). One `linear` run for each set and seed (flowers once more with 5 % of the labels swapped at random); prints
-a Markdown line for each, the means last.
+val). One run for each set and seed, and of flowers once more with 5 % of the labels swapped at random; prints a
+Markdown line for each.
 """
 
 import argparse
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SETS = {"hymenoptera": None, "flowers": 120, "satellite": 120, "signs": 60}
-SWAPPED, FIRST = 0.05, 0.1
+PARTS = ("trust", "suspects", "unknown")
+SWAPPED, FIRST, SUSPECTS = 0.05, 0.1, 250
 
 
 def manifest(folder: Path, per_class: int | None, seed: int) -> Any:
@@ -44,7 +45,7 @@ def run(images: Any, asked: argparse.Namespace, seed: int, out: Path) -> Any:
         "backbone": asked.backbone,
         "weights_dir": str(asked.weights_dir),
         "seed": seed,
-        "strategy": "linear",
+        "strategy": asked.strategy,
     }
     return finetune(images, Recipe.from_mapping(values | {"image_size": asked.image_size}), out=out)
 
@@ -54,7 +55,7 @@ def trusted(report: Any) -> str:
     sets = report.conformal
     inside = "yes" if sets.low <= sets.target <= sets.high else "NO"
     return (
-        f"{report.calibration.temperature:.2f} | {before:.3f} | {after:.3f} | {sets.coverage:.3f} "
+        f"{report.kept} | {report.calibration.temperature:.2f} | {before:.3f} | {after:.3f} | {sets.coverage:.3f} "
         f"({sets.low:.3f}-{sets.high:.3f}) {inside} | {sets.mean_size:.2f}"
     )
 
@@ -83,39 +84,51 @@ def main() -> None:
     parser.add_argument("--backbone", default="mobilenet_0.25")
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--strategy", default="linear")
+    parser.add_argument("--part", nargs="+", default=PARTS, choices=PARTS)
     asked = parser.parse_args()
-    from transferkit.api.evaluating import evaluate
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("TRANSFERKIT_CACHE", f"{folder}/cache")
+        if "trust" in asked.part:
+            trust(asked, Path(folder))
+        if "suspects" in asked.part:
+            suspects(asked, Path(folder))
+        if "unknown" in asked.part:
+            unknown(asked, Path(folder))
+
+
+def trust(asked: argparse.Namespace, folder: Path) -> None:
     from transferkit.reports import record
 
-    print(
-        "| set | seed | temperature | test NLL as it is | tempered | coverage of sets for .9 (95 %) | classes in a set |"
-    )
-    print("|---|---|---|---|---|---|---|")
-    runs = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, per_class in SETS.items():
-            for seed in asked.seed:
-                images = manifest(asked.data / name, per_class, seed)
-                runs[name, seed] = run(images, asked, seed, Path(folder) / f"{name}-{seed}")
-                print(f"| {name} | {seed} | {trusted(record.read(runs[name, seed].folder))} |", flush=True)
-        print("\n| flowers, 5 % swapped: found in the first tenth | seed |\n|---|---|")
+    heads = "set | seed | kept | temperature | test NLL as it is | tempered | coverage of sets for .9 (95 %) | classes"
+    print(f"| {heads} in a set |\n{'|---' * 8}|")
+    for name, per_class in SETS.items():
         for seed in asked.seed:
-            out = Path(folder) / f"swapped-{seed}"
-            share = suspected(manifest(asked.data / "flowers", SETS["flowers"], seed), asked, seed, out)
-            print(f"| {share:.2f} | {seed} |", flush=True)
-            shutil.rmtree(out)
-        print("\n| run | unknown | AUROC | FPR at 95 % TPR |\n|---|---|---|---|")
-        for known in ("flowers", "satellite", "signs"):
-            made = runs[known, asked.seed[0]]
-            images = made.predictions.merge(made.content[["path", "sha256"]], on="path")
-            root = Path(made.report["data"]["root"])
-            test = images[images["split"] == "test"].assign(path=lambda f: [str(root / p) for p in f["path"]])  # noqa: B023
-            for other in SETS:
-                if other == known:
-                    continue
-                strange = manifest(asked.data / other, 60, 0)
-                found = evaluate(made, test[["path", "label"]], unknown=strange, allow_missing=True).unknown
-                print(f"| {known} | {other} | {found.auroc:.3f} | {found.fpr95:.3f} |", flush=True)
+            made = run(manifest(asked.data / name, per_class, seed), asked, seed, folder / f"{name}-{seed}")
+            print(f"| {name} | {seed} | {trusted(record.read(made.folder))} |", flush=True)
+
+
+def suspects(asked: argparse.Namespace, folder: Path) -> None:
+    print("\n| flowers, 5 % swapped: found in the first tenth | seed |\n|---|---|")
+    for seed in asked.seed:
+        images = manifest(asked.data / "flowers", SUSPECTS, seed)
+        print(f"| {suspected(images, asked, seed, folder / f'swapped-{seed}'):.2f} | {seed} |", flush=True)
+
+
+def unknown(asked: argparse.Namespace, folder: Path) -> None:
+    from transferkit.api.evaluating import evaluate
+
+    print("\n| run | unknown | AUROC | FPR at 95 % TPR |\n|---|---|---|---|")
+    for known in ("flowers", "satellite", "signs"):
+        images = manifest(asked.data / known, SETS[known], asked.seed[0])
+        made = run(images, asked, asked.seed[0], folder / f"known-{known}")
+        test = made.predictions[made.predictions["split"] == "test"]
+        root = Path(made.report["data"]["root"])
+        judged = test.assign(path=[str(root / path) for path in test["path"]])[["path", "label"]]
+        for other in (name for name in SETS if name != known):
+            strange = manifest(asked.data / other, 60, 0)
+            found = evaluate(made, judged, unknown=strange, allow_missing=True).unknown
+            print(f"| {known} | {other} | {found.auroc:.3f} | {found.fpr95:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def linear_candidate(work: Work, phase: Phase) -> Candidate:
         row |= {"top1": own, "val_top1": reached}
     row |= {"learning_rate": 0.0, "seconds": work.watch.seconds()["linear"] - started}
     model = models.classifier(work.extractor.network, work.extractor.stages, fitted, len(work.class_names))
-    notes = [_told(phase, tried)] if tried else _untold(phase, fitted)
+    notes = [_told(phase, tried, work.class_weights is not None)] if tried else _untold(phase, fitted)
     for note in notes:
         say(note)
     return Candidate(
@@ -161,11 +161,12 @@ def _untold(phase: Phase, fitted: LinearClassifier) -> list[str]:
     return [f"{phase.name}: too few images of each class to cross-validate on train; {what} is taken unseen"]
 
 
-def _told(phase: Phase, tried: tuple[TriedClassifier, ...]) -> str:
+def _told(phase: Phase, tried: tuple[TriedClassifier, ...], weighted: bool) -> str:
     """The choice in a sentence."""
     taken = tried[0]
     views = f" and {taken.views} views of each image" if taken.views else ""
     return (
         f"{phase.name}: {taken.method} on {taken.features.name}{views}, best of {len(tried)} by "
-        f"cross-validation on train (score {taken.score:.1%}, log-loss {taken.nll:.3f})"
+        f"cross-validation on train ({'weighted score' if weighted else 'score'} {taken.score:.1%}, "
+        f"log-loss {taken.nll:.3f})"
     )
