@@ -1,5 +1,129 @@
-"""transferkit: the best image classifier that a folder of photos allows."""
+"""transferkit: the best image classifier that a folder of photos allows.
+
+    import transferkit as tk
+
+    run = tk.finetune("photos/")
+    run.report
+    run.predict(["new.jpg"])
+
+Everything is imported when it is asked for: `import transferkit` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from transferkit._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from transferkit.api import (
+        Augmented,
+        BackboneFeatures,
+        Evaluation,
+        Explanation,
+        Planned,
+        ReportView,
+        Run,
+        TransferClassifier,
+        audit,
+        augment,
+        backbones,
+        build_model,
+        compare,
+        datasets,
+        evaluate,
+        explain,
+        finetune,
+        inspect,
+        load,
+        plan,
+        predict,
+        recipes,
+        report,
+        resume,
+        split_backbone,
+    )
+    from transferkit.data.augment.called import Augmentation
+    from transferkit.errors import (
+        DataError,
+        DeviceError,
+        FetchError,
+        TrackingError,
+        TrainingError,
+        TransferkitError,
+        UnreadableImage,
+        UsageError,
+        WeightsError,
+    )
+    from transferkit.progress import show as show_progress
+    from transferkit.recipe import Recipe
+
+_PLACES = {
+    "api": (
+        "Augmented", "BackboneFeatures", "Evaluation", "Explanation", "Planned", "ReportView", "Run",
+        "TransferClassifier", "audit", "augment", "backbones", "build_model", "compare", "datasets",
+        "evaluate", "explain", "finetune", "inspect", "load", "plan", "predict", "recipes", "report",
+        "resume", "split_backbone",
+    ),
+    "data.augment.called": ("Augmentation",),
+    "errors": (
+        "DataError", "DeviceError", "FetchError", "TrackingError", "TrainingError", "TransferkitError",
+        "UnreadableImage", "UsageError", "WeightsError",
+    ),
+    "recipe": ("Recipe",),
+}  # fmt: skip
+
+__all__ = [
+    "Augmentation",
+    "Augmented",
+    "BackboneFeatures",
+    "DataError",
+    "DeviceError",
+    "Evaluation",
+    "Explanation",
+    "FetchError",
+    "Planned",
+    "Recipe",
+    "ReportView",
+    "Run",
+    "TrackingError",
+    "TrainingError",
+    "TransferClassifier",
+    "TransferkitError",
+    "UnreadableImage",
+    "UsageError",
+    "WeightsError",
+    "__version__",
+    "audit",
+    "augment",
+    "backbones",
+    "build_model",
+    "compare",
+    "datasets",
+    "evaluate",
+    "explain",
+    "finetune",
+    "inspect",
+    "load",
+    "plan",
+    "predict",
+    "recipes",
+    "report",
+    "resume",
+    "show_progress",
+    "split_backbone",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "show_progress":
+        from transferkit.progress import show
+
+        return show
+    for place, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{place}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

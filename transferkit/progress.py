@@ -1,19 +1,21 @@
 """Progress of long work, told to whoever listens.
 
-The library is silent: the command line (or a notebook) switches the display on. On a terminal a task
-is a bar with rate and time left; in a log its notes and its end are lines. All of it goes to stderr.
+The library is silent: the command line switches the display on, and a notebook is shown it. On a terminal
+a task is a bar with rate and time left, in a notebook a widget (with ipywidgets); in a log its notes and its
+end are lines. All of it goes to stderr, in a notebook to the cell.
 """
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_shown = False
+_shown: bool | None = None  # None: in notebooks alone
 
 
 class Task(Protocol):
@@ -35,18 +37,29 @@ def show(on: bool = True) -> None:
 @contextmanager
 def hidden() -> Iterator[None]:
     """Tell nothing while this lasts, such as of a trial that is no part of the work."""
-    shown = _shown
-    show(False)
+    global _shown
+    before = _shown
+    _shown = False
     try:
         yield
     finally:
-        show(shown)
+        _shown = before
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return get_ipython is not None and type(get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def _on() -> bool:
+    return in_notebook() if _shown is None else _shown
 
 
 def say(text: str) -> None:
     """A line for people, on stderr, while the display is on."""
-    if _shown:
-        print(text, file=sys.stderr, flush=True)
+    if _on():
+        print(text, file=sys.stdout if in_notebook() else sys.stderr, flush=True)
 
 
 @contextmanager
@@ -58,7 +71,7 @@ def task(description: str, total: int, unit: str = "images") -> Iterator[Task]:
         total: how many units there are.
         unit: what is counted; the rate is told per second of it.
     """
-    if _shown and total and sys.stderr.isatty():
+    if _on() and total and (sys.stderr.isatty() or (in_notebook() and find_spec("ipywidgets"))):
         with _bar(description, total, unit) as bar:
             yield bar
         return
@@ -114,5 +127,6 @@ def _bar(description: str, total: int, unit: str) -> Iterator[_Bar]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console() if in_notebook() else Console(stderr=True)
+    with Progress(*columns, console=console) as progress:
         yield _Bar(progress, progress.add_task(description, total=total, rate="", note=""), unit)

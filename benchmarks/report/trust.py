@@ -72,7 +72,7 @@ def suspected(images: Any, asked: argparse.Namespace, seed: int, out: Path) -> f
         labels[row] = random.choice([name for name in names if name != labels[row]])
     made = run(images.assign(label=labels), asked, seed, out)
     listed = pd.read_csv(made.folder / "fixes.csv")["path"][: round(FIRST * len(images))]
-    root = Path(made.report["data"]["root"])
+    root = Path(made.report.numbers.data.root)
     told = {str((root / path).resolve()) for path in listed}
     return sum(images["path"].iloc[row] in told for row in wrong) / len(wrong)
 
@@ -123,7 +123,7 @@ def unknown(asked: argparse.Namespace, folder: Path) -> None:
         images = manifest(asked.data / known, SETS[known], asked.seed[0])
         made = run(images, asked, asked.seed[0], folder / f"known-{known}")
         test = made.predictions[made.predictions["split"] == "test"]
-        root = Path(made.report["data"]["root"])
+        root = Path(made.report.numbers.data.root)
         judged = test.assign(path=[str(root / path) for path in test["path"]])[["path", "label"]]
         for other in (name for name in SETS if name != known):
             strange = manifest(asked.data / other, 60, 0)

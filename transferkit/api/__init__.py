@@ -7,30 +7,83 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from transferkit.api.augmented import Augmented, augment
+    from transferkit.api.comparing import compare
+    from transferkit.api.estimators import BackboneFeatures, TransferClassifier
     from transferkit.api.evaluating import Evaluation, evaluate
+    from transferkit.api.explaining import Explanation, explain
     from transferkit.api.finetuning import finetune
     from transferkit.api.inputs import open_data
     from transferkit.api.inspecting import audit, inspect
-    from transferkit.api.planning import plan
+    from transferkit.api.listing import backbones, datasets, recipes
+    from transferkit.api.pieces import build_model, split_backbone
+    from transferkit.api.planning import Planned, plan
     from transferkit.api.prediction import predict
+    from transferkit.api.rereporting import report
     from transferkit.api.resuming import resume
+    from transferkit.api.run import Run, load
+    from transferkit.api.showing import ReportView
 
-_PLACES = {
+PLACES = {
+    "Augmented": "augmented",
+    "BackboneFeatures": "estimators",
     "Evaluation": "evaluating",
+    "Explanation": "explaining",
+    "Planned": "planning",
+    "ReportView": "showing",
+    "Run": "run",
+    "TransferClassifier": "estimators",
     "audit": "inspecting",
+    "augment": "augmented",
+    "backbones": "listing",
+    "build_model": "pieces",
+    "compare": "comparing",
+    "datasets": "listing",
     "evaluate": "evaluating",
+    "explain": "explaining",
     "finetune": "finetuning",
     "inspect": "inspecting",
+    "load": "run",
     "open_data": "inputs",
     "plan": "planning",
     "predict": "prediction",
+    "recipes": "listing",
+    "report": "rereporting",
     "resume": "resuming",
+    "split_backbone": "pieces",
 }
 
-__all__ = ["Evaluation", "audit", "evaluate", "finetune", "inspect", "open_data", "plan", "predict", "resume"]
+__all__ = [
+    "Augmented",
+    "BackboneFeatures",
+    "Evaluation",
+    "Explanation",
+    "Planned",
+    "ReportView",
+    "Run",
+    "TransferClassifier",
+    "audit",
+    "augment",
+    "backbones",
+    "build_model",
+    "compare",
+    "datasets",
+    "evaluate",
+    "explain",
+    "finetune",
+    "inspect",
+    "load",
+    "open_data",
+    "plan",
+    "predict",
+    "recipes",
+    "report",
+    "resume",
+    "split_backbone",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{PLACES[name]}"), name)

@@ -49,7 +49,7 @@ def compare(folders: Sequence[str | Path]) -> Comparison:
 
 
 def _compared(run: Run, right: np.ndarray, first: np.ndarray, number: int) -> Compared:
-    cost = run.report.get("cost") or {}
+    cost = run.numbers.get("cost") or {}
     low, high = wilson(int(right.sum()), len(right))
     return Compared(
         name=run.folder.name,

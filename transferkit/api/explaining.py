@@ -128,7 +128,7 @@ def explain(
 
 def train_image(run: Run) -> Callable[[str], np.ndarray | None]:
     """What gives the pixels of a train image by its path, or None where the data have moved or gone."""
-    root = Path(str(run.report.get("data", {}).get("root", "")))
+    root = Path(str(run.numbers.get("data", {}).get("root", "")))
     policy = DecodePolicy(size_px=int(run.plan["image_size"]), resize=run.plan["resize"])
 
     def read(path: str) -> np.ndarray | None:

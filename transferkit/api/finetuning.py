@@ -14,6 +14,7 @@ from transferkit.api.crossval import cross_validate
 from transferkit.api.deciding import decide
 from transferkit.api.inputs import Data, check_cache, check_layers, check_source, start, with_policy
 from transferkit.api.reporting import make_report, predictions, proofs
+from transferkit.api.run import Run
 from transferkit.api.settling import open_training_data, settle
 from transferkit.api.telling import told
 from transferkit.api.tracking import check_trackers, tracked
@@ -27,10 +28,9 @@ from transferkit.data.index import Index, check_classes
 from transferkit.data.splits import SPLITS, fold_numbers
 from transferkit.plan import Plan, make_plan
 from transferkit.progress import say
-from transferkit.recipe import Recipe
+from transferkit.recipe import Asking, Recipe, recipe_of
 from transferkit.reports import pages, record
 from transferkit.reports.board import Board
-from transferkit.runs import Run
 from transferkit.timing import Deadline, Stopwatch
 from transferkit.training.bank import Extractor, pooled_bank
 from transferkit.training.device import Device, check_device_name
@@ -41,7 +41,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def finetune(data: Data, recipe: Recipe, *, out: str | Path | None = None, overwrite: bool = False) -> Run:
+def finetune(
+    data: Data,
+    recipe: Asking = None,
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    **settings: Any,
+) -> Run:
     """Train the classifier that a recipe asks for and write its run folder.
 
     Ctrl-C while a network is fine-tuned ends the step; what is best so far is reported then, and
@@ -50,13 +57,15 @@ def finetune(data: Data, recipe: Recipe, *, out: str | Path | None = None, overw
     Args:
         data: folder of images, manifest (CSV or Parquet), archive, DataFrame of `path,label[,split]
             [,group]`, or the name of a public data set.
-        recipe: what is asked.
+        recipe: what is asked: a recipe, the name of one, its file, or keys and values.
         out: the run folder; None takes `runs/NAME-N`.
         overwrite: replace a run that is there.
+        settings: keys of the recipe, such as `backbone="resnet50"`; they win over it.
 
     Raises:
         TransferkitError: anything a user can mend; nothing is left at `out` then.
     """
+    recipe = recipe_of(recipe, settings)
     check_device_name(recipe.device)
     check_cache()
     name = str(data) if isinstance(data, (str, Path)) else "table"

@@ -141,8 +141,9 @@ def fit_tried(work: Work, taken: TriedClassifier, train: np.ndarray, val: np.nda
     width, scaling = features.shape[1], scaling.columns(kept)
     own, others = (features[:, kept], labels), (work.bank.at(taken.features, val)[:, kept], work.labels[val])
     if taken.method == "logistic":
+        l2 = None if work.recipe.l2 == AUTO else float(work.recipe.l2)
         strengths, weights = work.recipe.strengths, work.class_weights
-        found = fit_linear(own, others, classes, strengths, weights=weights, scaling=scaling)
+        found = fit_linear(own, others, classes, strengths, l2=l2, weights=weights, scaling=scaling)
     else:
         equal = work.class_weights is not None
         found = fit_discriminant(*own, classes, shrinkage=taken.strength, equal_priors=equal, scaling=scaling)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from transferkit.api.augmenting import with_augmentation
 from transferkit.api.costing import estimated, fitted_plan, pilot_bank, pilot_phases
 from transferkit.api.deciding import decide
 from transferkit.api.finetuning import planned, prepared
@@ -15,7 +16,7 @@ from transferkit.backbones.catalogue import BackboneSpec, lookup
 from transferkit.backbones.weights import resolve
 from transferkit.data.examine import Examined
 from transferkit.plan import Plan
-from transferkit.recipe import Recipe
+from transferkit.recipe import Asking, Recipe, recipe_of
 from transferkit.strategies.cost import Estimate
 from transferkit.timing import Deadline, Stopwatch
 from transferkit.training.bank import Extractor
@@ -34,7 +35,7 @@ class Planned:
         return self.plan.as_dict() | {"estimate": self.estimate.as_dict()}
 
 
-def plan(data: Data, recipe: Recipe) -> Planned:
+def plan(data: Data, recipe: Asking = None, **settings: Any) -> Planned:
     """The plan that `finetune` would follow, and what it costs; trains nothing.
 
     It computes the feature bank, from which the similarity is measured, and times a few steps. The bank is
@@ -42,11 +43,13 @@ def plan(data: Data, recipe: Recipe) -> Planned:
 
     Args:
         data: as `finetune` takes it.
-        recipe: what is asked.
+        recipe: what is asked, as `finetune` takes it; `settings` win over it.
+        settings: keys of the recipe.
 
     Raises:
         TransferkitError: as `finetune`; with a time limit also where nothing fits into it.
     """
+    recipe = recipe_of(recipe, settings)
     limit = Deadline.after(recipe.time_limit).limit
     opened = _opened(data, recipe)
     pilot, images = pilot_bank(opened.extractor, opened.examined.usable, limit)
@@ -77,6 +80,17 @@ def decided(data: Data, recipe: Recipe) -> Plan:
     """
     opened = _opened(data, recipe)
     return decide(opened.prepared(), opened.spec, opened.weights)
+
+
+def opened_work(data: Data, recipe: Recipe) -> Work:
+    """What all phases share, with the plan that was decided: `candidates.run_phases` carries it out.
+
+    Raises:
+        TransferkitError: as `finetune`.
+    """
+    opened = _opened(data, recipe)
+    work = opened.prepared()
+    return with_augmentation(replace(work, plan=decide(work, opened.spec, opened.weights)))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """What a run says of images, on new files."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transferkit.data.decode import DecodePolicy, decode_chunks
+from transferkit.data.decode import Chunk, DecodePolicy, decode_chunks
 from transferkit.errors import DataError, UsageError, nearest_first
 from transferkit.evaluation import VIEWS
 from transferkit.evaluation.views import averaged, scales_of
@@ -38,26 +38,30 @@ def predict(
     Raises:
         UsageError: not one of the paths exists; or views that there are not.
     """
+    check_views(views)
+    files, missing = expanded(paths)
+    probabilities, failed = probabilities_of(run, files, device, views)
+    read = [str(path) for path in files if str(path) not in failed]
+    return answers(run, read, probabilities), failed | missing
+
+
+def answers(run: Run, paths: Sequence[str], probabilities: np.ndarray) -> "pd.DataFrame":
+    """`path,pred,p,top5` for the probabilities `(n, C)` of some images."""
     import pandas as pd
 
     from transferkit.evaluation.multilabel import multilabel_predictions_frame
     from transferkit.evaluation.predictions import predictions_frame
 
-    check_views(views)
-    files, missing = expanded(paths)
-    names = run.labels
-    probabilities, failed = probabilities_of(run, files, device, views)
-    failed |= missing
-    read = [str(path) for path in files if str(path) not in failed]
-    if not read:
-        return pd.DataFrame(columns=["path", "pred", "p", "top5"]), failed
+    columns, names = ["path", "pred", "p", "top5"], run.labels
+    if not len(paths):
+        return pd.DataFrame(columns=columns)
     given: dict[str, Any] = {"probabilities": probabilities, "class_names": names}
     if run.multilabel:
-        unknown = np.zeros((len(read), len(names)), np.float32)
-        frame = multilabel_predictions_frame(read, unknown, "", threshold=run.threshold, **given)
+        unknown = np.zeros((len(paths), len(names)), np.float32)
+        frame = multilabel_predictions_frame(paths, unknown, "", threshold=run.threshold, **given)
     else:
-        frame = predictions_frame(read, np.zeros(len(read), np.int64), "", **given)
-    return frame[["path", "pred", "p", "top5"]], failed
+        frame = predictions_frame(paths, np.zeros(len(paths), np.int64), "", **given)
+    return frame[columns]
 
 
 def check_views(views: str) -> None:
@@ -82,33 +86,57 @@ def probabilities_of(
         device: see `predict`.
         views: see `evaluation.views`.
     """
+    found, failed = judged(run, lambda policy: _from_files(run, files, policy), len(files), device, views)
+    return found, {str(files[row]): reason for row, reason in failed.items()}
+
+
+def _from_files(run: Run, files: Sequence[Path], policy: DecodePolicy) -> Iterator[Chunk]:
+    return decode_chunks(files, policy, run.recipe.batch_size)
+
+
+def judged(
+    run: Run, source: Callable[[DecodePolicy], Iterator[Chunk]], total: int, device: str, views: str = "none"
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Float `(n, C)` for the images of a source that can be read, and row -> reason for the rest.
+
+    Args:
+        run: a finished run.
+        source: gives the images as a policy makes them square, chunk by chunk; the same ones each time.
+        total: how many images.
+        device: see `predict`.
+        views: see `evaluation.views`.
+
+    Raises:
+        DataError: an image could be read once and not again.
+    """
     recipe, plan = run.recipe, run.plan
     prepare(device, "float32")  # the saved layers know their own precision
     model = load_model(run)
     # Runs of before the plan decided this have it in the recipe.
     policy = DecodePolicy(size_px=int(plan["image_size"]), resize=plan.get("resize", recipe.resize))
     found: list[np.ndarray] = []
-    failed: dict[str, str] = {}
-    lost: list[set[str]] = []
+    failed: list[dict[int, str]] = []
     for scale in scales_of(views, policy.size_px):
-        before = set(failed)
         larger = policy if scale.side is None else policy.whole_at(scale.side)
         parts = [np.zeros((0, len(run.labels)), np.float32)]
+        bad: dict[int, str] = {}
         size = f" at {scale.side} px" if scale.side else ""
         crops = f", {len(scale.windows)} crops of each" if len(scale.windows) > 1 else ""
-        with task(f"predict{size}{crops}", len(files)) as bar:
-            for chunk in decode_chunks(files, larger, recipe.batch_size):
-                failed |= {str(files[row]): reason for row, reason in chunk.failed.items()}
+        with task(f"predict{size}{crops}", total) as bar:
+            for chunk in source(larger):
+                bad |= chunk.failed
                 if len(chunk.rows):
                     cuts = [window.cut(chunk.images, policy.size_px) for window in scale.windows]
                     seen = [forward(model, np.ascontiguousarray(cut), recipe.batch_size) for cut in cuts]
                     parts.append(seen[0] if len(seen) == 1 else averaged(np.stack(seen), run.multilabel))
                 bar.advance(len(chunk.rows) + len(chunk.failed))
-        lost.append(set(failed) - before)
+        failed.append(bad)
         found.append(np.concatenate(parts))
-    if any(lost[1:]):
-        raise DataError(f"files changed while they were used: {', '.join(sorted(set.union(*lost[1:])))}")
-    return found[0] if len(found) == 1 else averaged(np.stack(found), run.multilabel), failed
+    if changed := sorted({row for one in failed for row in one if any(row not in each for each in failed)}):
+        raise DataError(
+            f"{len(changed)} files changed while they were used, such as the one of row {changed[0]}"
+        )
+    return found[0] if len(found) == 1 else averaged(np.stack(found), run.multilabel), failed[0]
 
 
 def load_model(run: Run) -> Any:

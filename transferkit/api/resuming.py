@@ -6,9 +6,9 @@ from pathlib import Path
 from transferkit import runs
 from transferkit.api.finetuning import carry_out
 from transferkit.api.inputs import check_cache
+from transferkit.api.run import Run
 from transferkit.api.tracking import check_trackers, tracked
 from transferkit.api.unfinished import read_asked
-from transferkit.runs import Run
 from transferkit.training.device import check_device_name
 
 

@@ -5,7 +5,7 @@ Where that is, and the experiment, MLflow's own variables say: MLFLOW_TRACKING_U
 
 import os
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from transferkit.errors import TrackingError, UsageError
 from transferkit.progress import say
@@ -15,6 +15,7 @@ from transferkit.reports.board import check_board
 from transferkit.reports.tracked import metrics, parameters, points
 from transferkit.runs import Run
 
+R = TypeVar("R", bound=Run)
 EXPERIMENT = "transferkit"
 LONGEST = 6000  # characters of a parameter that MLflow takes
 AT_ONCE = 90  # parameters in a request; MLflow takes 100
@@ -43,7 +44,7 @@ def check_trackers(recipe: Recipe) -> None:
             raise _unreachable(client, error) from error
 
 
-def tracked(run: Run) -> Run:
+def tracked(run: R) -> R:
     """The run, told to MLflow where its recipe asks for that and Ctrl-C did not end it."""
     if run.recipe.mlflow and run.interrupted:
         say(f"MLflow: not logged, for the run was interrupted; to log it as it is: {_again(run)}")

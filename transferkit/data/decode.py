@@ -16,7 +16,7 @@ import numpy as np
 
 from transferkit.data.depth import is_deep_colour, read_deep_colour, to_8_bit
 from transferkit.data.signature import check_size, diagnosis
-from transferkit.errors import UnreadableImage
+from transferkit.errors import DataError, UnreadableImage
 
 # Part of the key of every feature bank: raise it when a change here changes pixels.
 POLICY_VERSION = 2
@@ -89,6 +89,48 @@ def decode(path: Path, policy: DecodePolicy) -> np.ndarray:
             return np.asarray(_fit(to_rgb(picture, policy.background), policy))
     except Exception as error:  # Pillow and its plug-ins raise many kinds for broken files
         raise UnreadableImage(str(path), _reason(path, error)) from error
+
+
+def from_array(image: np.ndarray, policy: DecodePolicy) -> np.ndarray:
+    """An image that is in memory as uint8 RGB `(S, S, 3)`, made square as a file is.
+
+    Args:
+        image: grey `(H, W)` or `(H, W, 1)`, RGB `(H, W, 3)` or RGBA `(H, W, 4)`; values 0..255 of any type.
+        policy: how it is made square.
+
+    Raises:
+        DataError: another shape, or values that are no pixels.
+    """
+    return np.asarray(_fit(to_rgb(picture_of(image), policy.background), policy))
+
+
+def picture_of(image: np.ndarray) -> Any:
+    """An array as a Pillow image of 8 bits; see `from_array`."""
+    from PIL import Image
+
+    pixels = np.asarray(image)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))) or not pixels.size:
+        raise DataError(
+            f"an array of shape {np.shape(image)} is no image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) is "
+            "needed, values 0..255."
+        )
+    if pixels.dtype != np.uint8:
+        pixels = _whole_values(pixels)
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _whole_values(pixels: np.ndarray) -> np.ndarray:
+    """Numbers 0..255 as bytes; shares 0..1 are refused, for nearly black pictures look like them."""
+    if pixels.dtype.kind not in "iuf" or not np.isfinite(pixels).all():
+        raise DataError(f"pixels of type {pixels.dtype} that are not finite numbers; 0..255 is needed.")
+    low, high = float(pixels.min()), float(pixels.max())
+    if low < 0 or high > 255:
+        raise DataError(f"pixels from {low:g} to {high:g}; 0..255 is needed.")
+    if pixels.dtype.kind == "f" and 0 < high <= 1:
+        raise DataError(f"pixels from {low:g} to {high:g} look like shares of 1: multiply them by 255.")
+    return np.asarray(pixels.round(), np.uint8)
 
 
 def _reason(path: Path, error: Exception) -> str:

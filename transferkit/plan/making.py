@@ -147,6 +147,11 @@ def _check(recipe: Recipe, strategy: str, phases: tuple[Phase, ...]) -> None:
             f"freeze_depth {recipe.freeze_depth} says nothing to strategy {strategy}, which trains "
             "no stage. Use finetune-top, finetune-deep or full, or leave it at auto."
         )
+    if recipe.l2 != AUTO and recipe.classifier == "discriminant":
+        raise UsageError(
+            f"l2 {recipe.l2:g} is of logistic regression, and classifier discriminant has no such strength. "
+            "Leave out one of them."
+        )
     if recipe.folds in (1, 2):
         raise UsageError(
             f"folds {recipe.folds} is not allowed: 0 (none), or 3 and more: one part is judged, one "
@@ -176,6 +181,8 @@ def _setting(
         find_rate=rate == FIND,
         **{key: _number(getattr(recipe, key)) for key in NUMBERS},
         **{key: getattr(recipe, key) for key in TAKEN},
+        # A strength that is stated is one of logistic regression.
+        classifier=recipe.classifier if recipe.l2 == AUTO else "logistic",
     )
 
 
@@ -183,7 +190,7 @@ def _setting(
 NUMBERS = ("epochs", "patience", "freeze_depth", "rate_decay", "momentum")
 TAKEN = (
     "batch_size", "optimizer", "schedule", "warmup_epochs", "thaw_epochs", "weight_decay", "l2_sp",
-    "dropout", "stochastic_depth", "label_smoothing", "ema", "classifier", "features",
+    "dropout", "stochastic_depth", "label_smoothing", "ema", "features",
 )  # fmt: skip
 
 

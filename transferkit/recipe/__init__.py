@@ -3,11 +3,13 @@
 from transferkit.recipe.checking import AUTO
 from transferkit.recipe.fields import KNOBS, Recipe, checked
 from transferkit.recipe.files import (
+    Asking,
     load_recipe,
     parse_settings,
     read_recipe,
     recipe_file,
     recipe_names,
+    recipe_of,
 )
 from transferkit.recipe.source import STRATEGIES
 from transferkit.recipe.steps import FIND
@@ -17,6 +19,7 @@ __all__ = [
     "FIND",
     "KNOBS",
     "STRATEGIES",
+    "Asking",
     "Recipe",
     "checked",
     "load_recipe",
@@ -24,4 +27,5 @@ __all__ = [
     "read_recipe",
     "recipe_file",
     "recipe_names",
+    "recipe_of",
 ]

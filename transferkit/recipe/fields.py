@@ -53,6 +53,25 @@ class Recipe(Telling, Fitting, Images, Start):
             raise RecipeError(head + "\n  ".join(faults))
         return cls(**good)
 
+    @classmethod
+    def load(cls, name: str | Path) -> "Recipe":
+        """A recipe that comes with transferkit, by name, or a YAML file.
+
+        Raises:
+            UnknownName, RecipeError: there is none, or it has faults.
+        """
+        from transferkit.recipe.files import load_recipe
+
+        return load_recipe(str(name), {})
+
+    def replace(self, **settings: Any) -> "Recipe":
+        """This recipe with some keys replaced, each checked.
+
+        Raises:
+            RecipeError: all faults at once.
+        """
+        return self.updated(settings, "")
+
     def updated(self, values: Mapping[str, Any], source: str) -> "Recipe":
         """This recipe with some keys replaced, checked like `from_mapping`."""
         new = Recipe.from_mapping(values, source)

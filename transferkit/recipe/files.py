@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from transferkit.errors import RecipeError, UsageError, unknown_name
 from transferkit.recipe.fields import Recipe
@@ -66,6 +66,26 @@ def read_recipe(name: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: keys and values are needed, such as 'strategy: linear'.")
     return values
+
+
+Asking: TypeAlias = Recipe | str | Path | Mapping[str, Any] | None
+
+
+def recipe_of(given: Asking, settings: Mapping[str, Any]) -> Recipe:
+    """What a call asks for.
+
+    Args:
+        given: a recipe, the name of one, its file, or keys and values; None takes the defaults.
+        settings: keys that win over it.
+
+    Raises:
+        UnknownName, RecipeError: there is none of that name, or it has faults.
+    """
+    if isinstance(given, Recipe):
+        return given.updated(settings, "")
+    if isinstance(given, Mapping):
+        return Recipe.from_mapping({**given, **settings}, source="")
+    return load_recipe(None if given is None else str(given), settings)
 
 
 def load_recipe(name: str | None, overrides: Mapping[str, Any]) -> Recipe:

@@ -101,6 +101,14 @@ class Fitting:
         "The linear classifier: logistic regression or linear discriminant; auto cross-validates.",
         choices=(AUTO, "logistic", "discriminant"),
     )
+    l2: float | str = knob(
+        AUTO,
+        "Strength of the logistic regression's penalty; auto lets val choose.",
+        kind=float,
+        low=1e-6,
+        high=1e9,
+        auto=True,
+    )
     features: str = knob(
         AUTO,
         "What it sees: pooled means, deviations or grids beside them, or the best of all; auto tries.",

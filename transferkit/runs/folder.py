@@ -5,7 +5,7 @@ import json
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from transferkit.errors import DataError, UsageError
 from transferkit.recipe import Recipe
@@ -33,13 +33,13 @@ class Run:
     folder: Path
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Run":
+    def open(cls, folder: "str | Path | Run") -> Self:
         """The run in a folder.
 
         Raises:
             UsageError: no such folder, or not one that a run wrote.
         """
-        path = Path(folder)
+        path = folder.folder if isinstance(folder, Run) else Path(folder)
         if not path.is_dir() and path.with_name(path.name + UNFINISHED).is_dir():
             raise UsageError(
                 f"{path} is not finished: go on with it by 'transferkit finetune --resume {path}', or "
@@ -81,7 +81,7 @@ class Run:
         return dict(self._json("metrics.json"))
 
     @property
-    def report(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, Any]:
         """The numbers of the report; empty in runs of earlier versions."""
         return dict(self._json(REPORT)) if (self.folder / REPORT).is_file() else {}
 

@@ -1,0 +1,84 @@
+"""A run as a notebook uses it: its report, and what its classifier says of other images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transferkit import runs
+from transferkit.api.showing import ReportView
+from transferkit.reports import record
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from transferkit.api.evaluating import Evaluation
+    from transferkit.api.explaining import Explanation
+    from transferkit.api.inputs import Data
+
+
+class Run(runs.Run):
+    """A finished run: its folder's files as values, and its classifier at work."""
+
+    @property
+    def report(self) -> ReportView:
+        """What the run found; in a notebook a table and figures, printed the same in words.
+
+        Raises:
+            DataError: the run is of an earlier version, or damaged.
+        """
+        return ReportView(self.folder, record.read(self.folder))
+
+    def predict(
+        self,
+        images: "str | Path | Sequence[Any] | np.ndarray | pd.DataFrame",
+        *,
+        views: str = "none",
+        device: str = "auto",
+    ) -> "pd.DataFrame":
+        """What the classifier says, a row for each image, in their order.
+
+        Args:
+            images: a path or paths of files and folders; an array `(N, H, W, 3)` or `(N, H, W)`, or a
+                sequence of arrays of any sizes, RGB or grey, values 0..255; or a DataFrame with a column
+                `path`, whose index the answer has.
+            views: `none`, `flip`, `10crop` or `multiscale`: crops of each image whose logits are averaged.
+            device: `auto`, `cpu`, `gpu` or `gpu:N`.
+
+        Returns:
+            `path,pred,p,top5,error`: the class, its probability, the five most probable joined by a vertical
+            bar; `error` says why an image has none of these, "" for the rest. `path` is "" for arrays.
+
+        Raises:
+            UsageError: none of the paths is there.
+            DataError: an array that is no image.
+        """
+        from transferkit.api.images import predict_images
+
+        return predict_images(self, images, views=views, device=device)
+
+    def evaluate(self, data: "Data", **options: Any) -> "Evaluation":
+        """How well the classifier does on other labelled images; see `transferkit.evaluate`."""
+        from transferkit.api.evaluating import evaluate
+
+        return evaluate(self, data, **options)
+
+    def explain(self, images: "str | Path | Sequence[str | Path]", **options: Any) -> "Explanation":
+        """What spoke for the answers on some files, and what they resemble; see `transferkit.explain`."""
+        from transferkit.api.explaining import explain
+
+        return explain(self, [images] if isinstance(images, (str, Path)) else images, **options)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+
+def load(folder: str | Path) -> Run:
+    """A finished run, from its folder.
+
+    Raises:
+        UsageError: no such folder, or not one that a run wrote.
+    """
+    opened = Run.open(folder)
+    assert isinstance(opened, Run)
+    return opened

@@ -1,0 +1,48 @@
+"""A policy as one object to call: on arrays, or inside `tf.data.Dataset.map`."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from transferkit.data.augment.keys import keys_of
+from transferkit.data.augment.pipeline import pipeline
+from transferkit.data.augment.policy import load_policy
+
+
+class Augmentation:
+    """A policy that changes batches of images, each image for itself, as `finetune --augment` does.
+
+    To be used as `keras.layers.Pipeline` is: called on a batch, or given to `Dataset.map` behind `batch`;
+    never as part of a model that is saved. Called on arrays, the n-th call with a seed gives what it always
+    gives.
+
+    Args:
+        policy: `light`, `standard`, `strong`, a YAML file of steps, or the steps.
+        size: side of what comes out, in pixels.
+        seed: of what is drawn.
+
+    Raises:
+        UsageError, RecipeError: no such policy, or it has faults.
+    """
+
+    def __init__(self, policy: str | list[Any], size: int, *, seed: int = 0) -> None:
+        self.policy = load_policy(policy)
+        self.size, self.seed = size, seed
+        self._pipeline = pipeline(self.policy, size, seen=1.0)
+        self._calls = 0
+
+    def __call__(self, images: Any) -> Any:
+        """float32 `(N, size, size, 3)`, 0..255, of images `(N, K, K, 3)`, 0..255, K at least `size`."""
+        if tf.is_symbolic_tensor(images):
+            whole = tf.shape(images)[:1]
+            keys = tf.random.uniform(
+                tf.concat([whole, [2]], 0), minval=None, maxval=None, dtype=tf.int32, seed=self.seed
+            )
+            return self._pipeline.images(images, keys)
+        keys = keys_of(np.arange(len(images)), self.seed, self._calls)
+        self._calls += 1
+        return self._pipeline.changed(np.asarray(images), keys)
+
+    def __repr__(self) -> str:
+        return f"Augmentation({self.policy.name!r}, size={self.size}, seed={self.seed})"
