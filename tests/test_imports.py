@@ -13,7 +13,7 @@ LAYERS = [
     {"training", "reports", "plan"},
     {"strategies", "evaluation", "data"},
     {"backbones", "recipe"},
-    {"download", "progress", "timing", "cache", "shipped"},
+    {"download", "progress", "printable", "timing", "cache", "shipped"},
     {"errors", "_version"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -148,31 +148,95 @@ def test_unknown_images_are_told_apart_by_their_distance(run: Run, photos: Path,
     for number in range(12):
         pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(noise / f"{number}.png")
-    result = call("evaluate", run.folder, photos, "--unknown", tmp_path / "noise", "--json")
+    other = draw_classes(tmp_path / "other", 10, seed=900)
+    # A folder of images without classes, and images that this run has not seen.
+    result = call("evaluate", run.folder, other, "--unknown", noise, "--json")
     found = json.loads(result.stdout)["unknown"]
-    assert (found["known"], found["unknown"]) == (60, 12) and found["auroc"] > 0.9
+    assert (found["known"], found["unknown"]) == (30, 12) and found["auroc"] > 0.8
+    # Of those that it was made of only the test part counts.
+    part = call("evaluate", run.folder, photos, "--unknown", noise, "--json")
+    assert json.loads(part.stdout)["unknown"]["known"] == run.metrics["splits"]["test"]["n"] < 60
+    seen = tmp_path / "seen"
+    frame = pd.read_csv(run.folder / "splits.csv")
+    for path in frame.loc[frame["split"] == "train", "path"]:
+        (seen / path).parent.mkdir(parents=True, exist_ok=True)
+        (seen / path).write_bytes((photos / path).read_bytes())
+    refused = call("evaluate", run.folder, seen, "--unknown", noise)
+    assert refused.exit_code == 1 and "took part in the training" in refused.stderr
+    gone = call("evaluate", run.folder, other, "--unknown", tmp_path / "nowhere")
+    assert gone.exit_code == 2, gone.output
 
 
-@pytest.mark.parametrize(("floor", "code"), [(0.0, 0), (1.0, 1)])
-def test_a_floor_under_top1_decides_how_it_ends(photos: Path, tmp_path: Path, floor: float, code: int):
-    words = [
-        "--backbone",
-        "toy",
-        "--weights",
-        "none",
-        "--strategy",
-        "linear",
-        "--image-size",
-        32,
-        "--seed",
-        3,
-    ]
-    labels = ["--set", "strengths=15"]
-    for path in sorted((photos / "square").iterdir())[:9] if (photos / "square").exists() else []:
-        path.rename(path.parent.parent / "disc" / f"swapped-{path.name}")
-    result = call("finetune", photos, *words, *labels, "--out", tmp_path / "run", "--min-top1", floor)
-    top1 = Run.open(tmp_path / "run").metrics["splits"]["test"]["top1"]
-    assert result.exit_code == (code if top1 < 1 else 0)
-    floored = call("evaluate", tmp_path / "run", photos, "--min-top1", min(1.0, floor))
-    assert floored.exit_code in (0, code)
-    assert call("evaluate", tmp_path / "run", photos, "--min-top1", 2).exit_code == 2
+def relabelled(photos: Path, table: Path, wrong: int) -> Path:
+    """A table of the photographs in which some are called another class."""
+    files = sorted(photos.rglob("*.png"))
+    names = sorted({file.parent.name for file in files})
+    labels = [file.parent.name for file in files]
+    labels[:wrong] = [names[(names.index(label) + 1) % len(names)] for label in labels[:wrong]]
+    pd.DataFrame({"path": [str(file) for file in files], "label": labels}).to_csv(table, index=False)
+    return table
+
+
+def test_a_floor_under_top1_decides_how_it_ends(photos: Path, tmp_path: Path):
+    half_wrong = relabelled(photos, tmp_path / "half.csv", 30)
+    words = ["--backbone", "toy", "--weights", "none", "--strategy", "linear", "--set", "strengths=15"]
+    low = call("finetune", half_wrong, *words, "--out", tmp_path / "run", "--min-top1", 0.99)
+    assert low.exit_code == 1 and "is below the floor of 0.99 (--min-top1)" in low.stderr
+    assert Run.open(tmp_path / "run").metrics["splits"]["test"]["top1"] < 0.99
+    for floor, code in ((0.99, 1), (0.01, 0)):
+        assert call("evaluate", tmp_path / "run", half_wrong, "--min-top1", floor).exit_code == code
+    out_of_range = call("evaluate", tmp_path / "run", tmp_path / "nowhere", "--min-top1", 2)
+    assert out_of_range.exit_code == 2 and "--min-top1 2 is not allowed" in out_of_range.stderr
+
+
+def test_labels_that_differ_between_runs_judge_neither(run: Run, tmp_path: Path):
+    import shutil
+
+    other = shutil.copytree(run.folder, tmp_path / "other")
+    frame = pd.read_csv(other / "predictions.csv")
+    names = sorted(set(frame["label"]))
+    test = frame.index[frame["split"] == "test"]
+    frame.loc[test[:3], "label"] = [names[(names.index(label) + 1) % 3] for label in frame["label"][test[:3]]]
+    frame.to_csv(other / "predictions.csv", index=False)
+    found = compare([run.folder, other])
+    assert (found.images, found.relabelled) == (len(test) - 3, 3)
+    paired = found.runs[1].against_first
+    assert paired is not None and paired.difference == 0
+
+
+def test_an_earlier_run_that_cannot_be_compared_with_is_told_before_any_work(
+    run: Run, photos: Path, tmp_path: Path
+):
+    (run.folder / "content.csv").unlink()
+    with pytest.raises(DataError, match="is damaged: content.csv"):
+        finetune(photos, recipe(against=str(run.folder)), out=tmp_path / "new")
+    with pytest.raises(DataError, match="is damaged: content.csv"):
+        compare([run.folder, run.folder])
+    assert not list(tmp_path.glob("new*"))
+
+
+def test_a_page_is_not_written_over_a_folder(run: Run, tmp_path: Path):
+    for words in (["compare", run.folder, run.folder], ["explain", run.folder, tmp_path]):
+        refused = call(*words, "--out", tmp_path)
+        assert refused.exit_code == 2 and "that is a folder; a file is needed" in refused.stderr
+
+
+def test_a_class_with_one_image_does_not_take_the_doubts_from_all_others(photos: Path, tmp_path: Path):
+    names = sorted(path.name for path in photos.iterdir())
+    moved = sorted((photos / names[0]).iterdir())[0]
+    moved.rename(photos / names[1] / "wrong.png")
+    lone = tmp_path / "lone.csv"
+    relabelled(photos, lone, 0)
+    frame = pd.read_csv(lone)
+    extra = draw_classes(tmp_path / "extra", 1, names=("red",), seed=7) / "red" / "000.png"
+    twice = extra.with_name("copy.png")
+    twice.write_bytes(extra.read_bytes())
+    frame["split"] = ["train" if row % 3 else ("val" if row % 2 else "test") for row in range(len(frame))]
+    # Two files, but one picture: there is none to judge the other by.
+    frame.loc[len(frame)] = [str(extra), "lone", "train"]
+    frame.loc[len(frame)] = [str(twice), "lone", "train"]
+    frame.to_csv(lone, index=False)
+    run = finetune(lone, recipe(strategy="linear"), out=tmp_path / "run")
+    told = record.read(run.folder).doubts
+    assert told is not None and told.images == 60
+    assert any("wrong.png" in one.path for one in told.suspects)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from transferkit.evaluation.paired import mcnemar, paired
+from transferkit.evaluation.paired import bonett_price, mcnemar, paired
 
 
 def test_a_hand_worked_mcnemar():
@@ -23,6 +23,17 @@ def test_two_classifiers_are_compared_on_the_same_images():
 def test_a_small_difference_is_not_told_from_chance():
     found = paired(np.array([True, True, False]), np.array([True, False, True]))
     assert not found.distinguishable and found.difference == 0.0 and found.p == 1.0
+
+
+def test_runs_that_agree_on_a_few_images_may_differ_on_others():
+    found = paired(np.ones(20, bool), np.ones(20, bool))
+    # (1 + 1) / 22 for the variance: 1.96 sqrt(.0909 / 22) = .126 either way.
+    assert (found.difference, found.low, found.high) == (
+        0.0,
+        pytest.approx(-0.126, abs=1e-3),
+        pytest.approx(0.126, abs=1e-3),
+    )
+    assert bonett_price(0, 9, 100)[0] > 0.01
 
 
 def test_what_is_not_paired_is_refused():

@@ -105,4 +105,6 @@ def test_splits_that_share_something_are_told_first():
     assert leaking.remarks() == (
         "SPLITS ARE NOT APART, so the figures are optimistic "
         "(content in train and test: 2; group in val and test: 1)",
+        "images of one group count as independent in all intervals, so they are too narrow where images of a "
+        "group resemble each other",
     )

@@ -79,4 +79,4 @@ def test_the_numbers_of_trust_are_those_of_the_headline():
     assert belief is not None and belief.split == "test" and len(belief.before) == len(belief.after)
     assert kept is not None and kept.coverage[0] == 1.0 and kept.target == 0.95
     more = figures.growth_curve(report)
-    assert more is not None and more.images == [10.0, 20.0, 40.0] and more.ahead[0] == 40 + 200 / 10
+    assert more is not None and more.images == [100.0, 200.0, 400.0] and more.ahead[0] == 500 + 200

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from transferkit.evaluation.comparison import Compared, Comparison
 from transferkit.evaluation.metrics import wilson
 from transferkit.evaluation.paired import paired
 from transferkit.runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def compare(folders: Sequence[str | Path]) -> Comparison:
@@ -29,23 +33,59 @@ def compare(folders: Sequence[str | Path]) -> Comparison:
             raise UsageError(
                 f"{run.folder}: its images may have several classes; there is no top-1 to compare."
             )
-    frames = [run.judged.assign(right=lambda one: one["label"] == one["pred"]) for run in runs]
+    frames = [run.judged for run in runs]
     split = "test" if all("test" in set(frame["split"]) for frame in frames) else "val"
-    frames = [frame[frame["split"] == split].set_index("sha256") for frame in frames]
-    shared = sorted(set.intersection(*(set(frame.index) for frame in frames)))
-    if not shared:
+    found = answered([frame[frame["split"] == split] for frame in frames])
+    if not found.images:
         raise UsageError(
-            f"no image of {split} was judged by all {len(runs)} runs. Train them on the same data with "
-            "the same "
-            "--seed, or with --splits of the first run."
+            f"no image of {split} was judged by all {len(runs)} runs with the same label. Train them on the "
+            "same data with the same --seed, or with --splits of the first run."
         )
-    right = [frame.loc[shared, "right"].to_numpy(bool) for frame in frames]
-    found = [
-        _compared(run, own, right[0], number)
-        for number, (run, own) in enumerate(zip(runs, right, strict=True))
+    compared = [
+        _compared(run, own, found.right[0], number)
+        for number, (run, own) in enumerate(zip(runs, found.right, strict=True))
     ]
-    every = set.union(*(set(frame.index) for frame in frames))
-    return Comparison(runs=tuple(found), images=len(shared), split=split, left_out=len(every) - len(shared))
+    return Comparison(
+        runs=tuple(compared),
+        images=found.images,
+        split=split,
+        left_out=found.left_out,
+        relabelled=found.relabelled,
+    )
+
+
+class Answered(NamedTuple):
+    """The same images judged by several runs.
+
+    Attributes:
+        right: of each run, which images it has right, bool `(n,)`.
+        left_out: images that only some of them judged.
+        relabelled: images whose labels differ between them, which no run is judged by.
+    """
+
+    right: list[np.ndarray]
+    left_out: int
+    relabelled: int
+
+    @property
+    def images(self) -> int:
+        """N."""
+        return len(self.right[0])
+
+
+def answered(frames: "Sequence[pd.DataFrame]") -> Answered:
+    """What each of several runs has right of the images that all of them judged.
+
+    Args:
+        frames: `sha256,label,pred` of each, see `Run.judged`.
+    """
+    keyed = [frame.drop_duplicates("sha256").set_index("sha256") for frame in frames]
+    every = set.union(*(set(frame.index) for frame in keyed))
+    shared = sorted(set.intersection(*(set(frame.index) for frame in keyed)))
+    labels = np.stack([keyed[0].loc[shared, "label"], *(one.loc[shared, "label"] for one in keyed[1:])])
+    agreed = (labels == labels[0]).all(axis=0)
+    right = [(one.loc[shared, "pred"] == one.loc[shared, "label"]).to_numpy(bool)[agreed] for one in keyed]
+    return Answered(right, len(every) - len(shared), int((~agreed).sum()))
 
 
 def _compared(run: Run, right: np.ndarray, first: np.ndarray, number: int) -> Compared:

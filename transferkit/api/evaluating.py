@@ -8,7 +8,7 @@ import numpy as np
 
 from transferkit.api.inputs import Data, open_data
 from transferkit.api.prediction import check_views, probabilities_of
-from transferkit.api.strangers import judged_unknown
+from transferkit.api.strangers import check_unknown, judged_unknown
 from transferkit.cache import cache_root
 from transferkit.data.examine import check_usable, examine
 from transferkit.data.index import Index
@@ -85,6 +85,8 @@ def evaluate(
     from transferkit.evaluation.labels import join_labels
 
     check_views(views)
+    if unknown is not None:
+        check_unknown(run, unknown)
 
     examined = examine(open_data(data, exclude, group_by=""), cache_root(), compare=False)
     check_usable(examined)
@@ -110,13 +112,15 @@ def evaluate(
         averaged = {"views": views, "plain": metrics, "gain": gain(probabilities, viewed, targets, measure)}
         averaged["passes"] = passes(views, int(run.plan["image_size"]))
         metrics, frame = _scored(run, index, number, viewed, split or "all")
-    seen = _seen(run, index.files)
+    took_part = _took_part(run, index.files)
+    seen = int(took_part.sum())
     if seen:
         say(f"WARNING: {seen} of {len(index.files)} images took part in this run's training or choosing.")
     left_out = zip(index.excluded["path"], index.excluded["reason"], strict=True)
     failed |= {str(index.root / str(path)): str(reason) for path, reason in left_out}
     if unknown is not None:
-        averaged["unknown"] = judged_unknown(run, list(frame["path"]), index.root, unknown, device)
+        known = [path for path, part in zip(index.files["path"], took_part, strict=True) if not part]
+        averaged["unknown"] = judged_unknown(run, known, index.root, unknown, device)
     return Evaluation(metrics, frame, failed, seen, **averaged)
 
 
@@ -162,12 +166,10 @@ def _of_split(files: "pd.DataFrame", split: str | None) -> "pd.DataFrame":
     return files[files["split"] == split]
 
 
-def _seen(run: Run, files: "pd.DataFrame") -> int:
-    """Images whose bytes this run has seen in train or val; 0 if it has kept no account of them."""
-    import pandas as pd
-
+def _took_part(run: Run, files: "pd.DataFrame") -> "np.ndarray":
+    """Which images this run has seen in train or val, by their bytes; none if it kept no account of them."""
     if not (run.folder / "content.csv").is_file():
         say("content.csv is not in the run: whether it has seen these images was not checked")
-        return 0
-    known = pd.read_csv(run.folder / "content.csv", dtype=str)
-    return int(files["sha256"].isin(set(known.loc[known["split"] != "test", "sha256"])).sum())
+        return np.zeros(len(files), bool)
+    known = run.content
+    return files["sha256"].isin(set(known.loc[known["split"] != "test", "sha256"])).to_numpy(bool)

@@ -21,6 +21,8 @@ from transferkit.training.device import prepare
 from transferkit.training.explain import gradcam
 
 NEAREST = 3
+# Pictures of more would make a page that no browser likes.
+MOST = 200
 # Filters that are drawn, and images that excite each most.
 CHANNELS, EXCITING = 16, 4
 
@@ -99,6 +101,8 @@ def explain(
         raise unknown_name("stage", stage, stages, f"It has: {', '.join(stages)}.")
     reference = read_reference(run)
     files, failed = expanded(paths)
+    if len(files) > MOST:
+        raise UsageError(f"{len(files)} images are more than a page should hold; give {MOST} at most.")
     prepare(device, "float32")
     model = load_model(run)
     policy = DecodePolicy(size_px=int(run.plan["image_size"]), resize=run.plan["resize"])

@@ -12,6 +12,7 @@ from transferkit.api.candidates import kept_reason, run_phases
 from transferkit.api.costing import pilot_bank
 from transferkit.api.crossval import cross_validate
 from transferkit.api.deciding import decide
+from transferkit.api.fixing import fixes_note
 from transferkit.api.inputs import Data, check_cache, check_layers, check_source, start, with_policy
 from transferkit.api.reporting import make_report, predictions, proofs
 from transferkit.api.run import Run
@@ -26,6 +27,7 @@ from transferkit.data.audit import audit
 from transferkit.data.examine import Examined
 from transferkit.data.index import Index, check_classes
 from transferkit.data.splits import SPLITS, fold_numbers
+from transferkit.errors import UsageError
 from transferkit.plan import Plan, make_plan
 from transferkit.progress import say
 from transferkit.recipe import Asking, Recipe, recipe_of
@@ -75,13 +77,25 @@ def finetune(
     recipe = with_policy(recipe)
     check_source(data)
     if recipe.against is not None:
-        runs.Run.open(recipe.against)
+        _check_against(recipe.against)
     check_trackers(recipe)
     asked = Asked(data, recipe, name)
     with runs.writing(folder, overwrite) as writing:
         keep_asked(writing, asked)
         carry_out(writing, asked)
     return tracked(Run(writing.folder))
+
+
+def _check_against(folder: str) -> None:
+    """Refuse an earlier run that cannot be compared with, before any work.
+
+    Raises:
+        UsageError, DataError: no run, of images of several classes, or damaged.
+    """
+    earlier = Run.open(folder)
+    if earlier.multilabel:
+        raise UsageError(f"--against {folder}: its images may have several classes; there is no top-1.")
+    _ = earlier.judged  # reads all that is needed
 
 
 def carry_out(writing: runs.Writing, asked: Asked) -> None:
@@ -144,6 +158,10 @@ def planned(index: Index, recipe: Recipe, spec: BackboneSpec) -> Plan:
     """The plan for images that have been looked at, split as the recipe asks."""
     settled = settle(index, recipe).index
     plan = make_plan(recipe, spec, settled)
+    asked = {"--against": recipe.against, "--min-top1": recipe.min_top1}
+    if index.multilabel and any(value is not None for value in asked.values()):
+        named = ", ".join(key for key, value in asked.items() if value is not None)
+        raise UsageError(f"{named}: these images have several classes, and so no top-1. Leave it out.")
     fold_rows(index, settled.files, recipe)
     return plan
 
@@ -184,6 +202,8 @@ def prepared(
     with watch.part("index"):
         found = audit(examined).findings
     index, notes = settled.index, [*settled.notes, *_conflicts(found)]
+    if recipe.fixes:
+        notes.append(fixes_note(index.files, recipe.fixes))
     _tell(index, notes)
     plan = plan or make_plan(recipe, spec, index)
     class_names = index.labels

@@ -25,7 +25,10 @@ def trust(work: Work, best: Candidate) -> dict[str, Any]:
     return {
         "calibration": found,
         "rejection": rejection(val, judged, split=split, target=work.recipe.target_precision),
-        "conformal": conformal(val, judged, split=split),
+        # On the images that gave the threshold its coverage holds by construction.
+        "conformal": None
+        if split == "val"
+        else conformal(val, judged, split=split, target=work.recipe.target_coverage),
     }
 
 
@@ -35,9 +38,11 @@ def outlook(work: Work) -> dict[str, Any]:
     stages = dict(measured["stages"]) | {"all": measured["together"]}
     if work.multilabel:
         return {"stage_probes": stages}
-    images = min(len(work.rows["train"]), PROBE_IMAGES)
-    curve = [tuple(point) for point in measured["curve"]]
-    return {"stage_probes": stages, "growth": grow(curve, images=images, classes=len(work.class_names))}
+    train = len(work.rows["train"])
+    reached = [top1 for _, top1 in measured["curve"]]
+    curve = list(zip(measured.get("curve_images", ()), reached, strict=False))
+    growth = grow(curve, judged=min(train, PROBE_IMAGES), trained=train, classes=len(work.class_names))
+    return {"stage_probes": stages, "growth": growth}
 
 
 def _probed(work: Work) -> dict[str, Any]:

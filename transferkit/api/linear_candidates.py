@@ -99,7 +99,7 @@ def sample_of(work: Work, train: np.ndarray) -> Sample | None:
     """
     rows, weights = drawn_rows(train, work.labels[train], work.recipe.seed), work.class_weights
     if not work.multilabel:
-        rows = rows[_has_company(work.labels[rows], unit_numbers(work.index.files.iloc[rows]))]
+        rows = rows[has_company(work.labels[rows], unit_numbers(work.index.files.iloc[rows]))]
     files, labels = work.index.files.iloc[rows], work.labels[rows]
     if not work.multilabel:
         present, labels = np.unique(labels, return_inverse=True)
@@ -123,7 +123,7 @@ def _views_in_choice(work: Work, sample: Sample) -> int:
     return min(work.views, max(1, VIEWED_ROWS // len(sample.rows) - 1))
 
 
-def _has_company(labels: np.ndarray, units: np.ndarray) -> np.ndarray:
+def has_company(labels: np.ndarray, units: np.ndarray) -> np.ndarray:
     """Of each image whether its class lies in two units at least, bool `(n,)`."""
     pairs = np.unique(np.stack([labels, units]), axis=1)
     return np.asarray(np.bincount(pairs[0], minlength=int(labels.max()) + 1)[labels] > 1)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transferkit.api.linear_candidates import has_company
 from transferkit.api.work import Candidate, Work
 from transferkit.data.decode import decode
 from transferkit.data.splits import fold_numbers
+from transferkit.data.units import unit_numbers
 from transferkit.errors import DataError, UnreadableImage, UsageError
 from transferkit.evaluation.gallery import Gallery, Picture, least_sure, surest_mistakes
 from transferkit.evaluation.metrics import predict
 from transferkit.evaluation.report import Doubts
-from transferkit.evaluation.suspects import Suspect, ranking, suspects
+from transferkit.evaluation.suspects import Suspect, doubted, suspects
 from transferkit.progress import say
 from transferkit.reports.pictures import overlay, thumbnail
 from transferkit.strategies import FeatureSet
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 PICTURES = "pictures"
 # Suspects that are shown with pictures; the rest stand in fixes.csv.
 SHOWN = 12
+# Suspects that a report lists: as many as a person looks through.
+SUSPECTS = 100
 FOLDS = 5
 
 
@@ -74,28 +78,31 @@ def doubts(work: Work, best: Candidate, folder: Path) -> tuple[Doubts | None, "p
     """Labels that may be wrong, with pictures of the first; and the content of fixes.csv.
 
     Every image of the run is judged by a classifier on the bank that has not seen it. Nothing is told where
-    images may have several classes, or where a class has too few to be judged by others.
+    images may have several classes; a class that has too few to be judged by others is left out.
     """
     if work.multilabel:
         return None, None
     rows = np.concatenate([work.rows[split] for split in sorted(work.rows)])
-    labels = work.labels[rows]
+    rows = rows[has_company(work.labels[rows], unit_numbers(work.index.files.iloc[rows]))]
+    present, labels = np.unique(work.labels[rows], return_inverse=True)
+    if len(present) < 2:
+        return None, None
     try:
         folds = fold_numbers(work.index.files.iloc[rows], FOLDS, work.recipe.seed)
     except (DataError, UsageError):
-        say("suspect labels: a class has too few images to be judged by others; none are looked for")
-        return None, None
+        # Two images or groups of a class may fall into one of five folds.
+        folds = fold_numbers(work.index.files.iloc[rows], 2, work.recipe.seed)
     features, shrinkage = _features(work, best)
     with work.watch.part("evaluation"):
         found = unseen_probabilities(work.bank, rows, labels, folds, features=features, shrinkage=shrinkage)
         last = work.bank.at([list(work.bank.widths)[-1]], rows)
         listed = suspects(found, labels, last)
-    _, margins = ranking(found, labels)
+        doubtful = int((doubted(found, labels) >= 0).sum())
     (folder / PICTURES).mkdir(exist_ok=True)
-    shown = [_suspect(work, rows, one) for one in listed]
-    pictured = _with_pictures(work, rows, shown, listed, folder)
-    told = Doubts(suspects=tuple(pictured), images=len(rows), doubted=int((margins < 0).sum()))
-    return told, _fixes(shown)
+    names = [work.class_names[number] for number in present]
+    all_shown = [_suspect(work, rows, one, names) for one in listed]
+    shown = _with_pictures(work, rows, all_shown[:SUSPECTS], listed[:SUSPECTS], folder)
+    return Doubts(suspects=tuple(shown), images=len(rows), doubted=doubtful), _fixes(all_shown)
 
 
 def _features(work: Work, best: Candidate) -> tuple[FeatureSet, float | None]:
@@ -107,13 +114,13 @@ def _features(work: Work, best: Candidate) -> tuple[FeatureSet, float | None]:
     return replace(first.features, selected=()), first.strength
 
 
-def _suspect(work: Work, rows: np.ndarray, one: Suspect) -> Picture:
+def _suspect(work: Work, rows: np.ndarray, one: Suspect, names: Sequence[str]) -> Picture:
     row = int(rows[one.row])
     return Picture(
         path=str(work.index.files["path"].iloc[row]),
         split=str(work.index.files["split"].iloc[row]),
-        label=work.class_names[one.label],
-        answer=work.class_names[one.suggested],
+        label=names[one.label],
+        answer=names[one.suggested],
         p=one.p_suggested,
         p_label=one.p_label,
     )

@@ -134,6 +134,7 @@ def _decision(work: Work, best: Candidate) -> "Decision":
         phases=tuple(_shown(phase, best) for phase in work.plan.phases),
         balance=vars(work.plan.balance),
         tried={phase: tuple(rows) for phase, rows in proofs(best)["tried"].items()},
+        stages=tuple(proofs(best, work.extractor.stages)["stages"]),
         freeze=best.proof,
         augment=_augment(work, best),
         gauges=gauges(work.plan),

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from transferkit.evaluation.report import MEASURES, Report
+from transferkit.printable import visible
 from transferkit.reports import page, pages, sections, svg
 
 SHOWN = ("learning_curve", "confusion")
@@ -62,13 +63,13 @@ class ReportView:
         cells += ["".join(f"<td>{escape(one)}</td>" for one in row) for row in self.rows()]
         table = "".join(f"<tr>{row}</tr>" for row in cells)
         told = [*report.remarks(), *sections.next_steps(report)]
-        steps = "".join(f"<li>{escape(svg.visible(one))}</li>" for one in told)
+        steps = "".join(f"<li>{escape(visible(one))}</li>" for one in told)
         drawn = page.pictures(report)
         figures = "".join(_figure(name, drawn[name]) for name in SHOWN if name in drawn)
         title = f"{report.title}: {report.kept} on {report.backbone}, strategy {report.strategy}"
         return (
-            f"<h3>{escape(svg.visible(title))}</h3><table>{table}</table><ul>{steps}</ul>{figures}"
-            f"<p>All of it: <code>{escape(svg.visible(str(self.html)))}</code></p>"
+            f"<h3>{escape(visible(title))}</h3><table>{table}</table><ul>{steps}</ul>{figures}"
+            f"<p>All of it: <code>{escape(visible(str(self.html)))}</code></p>"
         )
 
 

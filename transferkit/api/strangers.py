@@ -6,14 +6,39 @@ from pathlib import Path
 import numpy as np
 
 from transferkit.api.inputs import Data, open_data
-from transferkit.api.prediction import load_model
+from transferkit.api.prediction import expanded, load_model
 from transferkit.api.reference import last_cut, read_reference
 from transferkit.data.decode import DecodePolicy, decode_chunks
-from transferkit.errors import DataError
+from transferkit.errors import DataError, UsageError
 from transferkit.evaluation.unknown import Unknown, judge_unknown, strangeness
 from transferkit.runs import Run
 from transferkit.training.described import described, describer
 from transferkit.training.device import prepare
+
+
+def check_unknown(run: Run, unknown: Data) -> None:
+    """Refuse what cannot be judged, before any work.
+
+    Raises:
+        UsageError: images of several classes, or no file there.
+        DataError: a run of an earlier version.
+    """
+    if run.multilabel:
+        raise UsageError(
+            "--unknown asks for images of none of the classes, and images of this run may have several or "
+            "none; their mAP without a class says how it does on such."
+        )
+    read_reference(run)
+    last_cut(run)
+    _paths(unknown)
+
+
+def _paths(unknown: Data) -> list[Path]:
+    """The files of unknown images; those of a folder need no class folders."""
+    if isinstance(unknown, (str, Path)) and Path(unknown).is_dir():
+        return expanded([unknown])[0]
+    strange = open_data(unknown, group_by="")
+    return [strange.root / path for path in strange.files["path"]]
 
 
 def judged_unknown(run: Run, known: Sequence[str], root: Path, unknown: Data, device: str) -> Unknown:
@@ -21,23 +46,27 @@ def judged_unknown(run: Run, known: Sequence[str], root: Path, unknown: Data, de
 
     Args:
         run: a finished run.
-        known: paths of images of its classes, below `root`.
+        known: paths of images of its classes, below `root`, that it was not made of.
         root: where they lie.
         unknown: folder, table or archive of images of none of them.
         device: `auto`, `cpu`, `gpu` or `gpu:N`.
 
     Raises:
-        DataError: not one of the unknown images can be read, or a run of an earlier version.
+        DataError: no known image that took no part in the run; not one unknown that can be read.
     """
+    if not known:
+        raise DataError(
+            "--unknown: all labelled images took part in the training or choosing of this run, and beside "
+            "them anything looks strange. Give images that it has not seen."
+        )
     reference, (cut, _) = read_reference(run), last_cut(run)
     prepare(device, "float32")
     model = describer(load_model(run), cut)
-    strange = open_data(unknown, group_by="")
-    paths = [strange.root / path for path in strange.files["path"]]
+    paths = _paths(unknown)
     of_known = _features(run, model, [root / path for path in known])
     of_unknown = _features(run, model, paths)
     if not len(of_unknown):
-        raise DataError(f"{strange.root}: not one of {len(paths)} files could be read as an image.")
+        raise DataError(f"--unknown: not one of {len(paths)} files could be read as an image.")
     return judge_unknown(
         strangeness(of_known, reference.features), strangeness(of_unknown, reference.features)
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from transferkit.api.comparing import answered
 from transferkit.api.judging import outlook, trust
 from transferkit.api.picturing import doubts, gallery
 from transferkit.api.reference import write_reference
@@ -53,21 +54,24 @@ def _against(work: Work, best: Candidate) -> Against | None:
         {
             "sha256": work.index.files["sha256"].iloc[rows].to_numpy(),
             "label": names[work.labels[rows]],
-            "answer": names[best.probabilities[split].argmax(axis=1)],
+            "pred": names[best.probabilities[split].argmax(axis=1)],
         }
     )
     theirs = earlier.judged
-    both = own.merge(theirs.loc[theirs["split"] == split, ["sha256", "pred"]], on="sha256")
-    if both.empty:
-        say(f"WARNING: --against {work.recipe.against}: no image of {split} was judged by that run")
+    found = answered([theirs[theirs["split"] == split], own])
+    if not found.images:
+        work.notes.append(
+            f"WARNING: --against {work.recipe.against}: no image of {split} was judged by that run too"
+        )
+        say(work.notes[-1])
         return None
-    first, second = (both[column] == both["label"] for column in ("pred", "answer"))
+    first, second = found.right
     return Against(
         name=str(earlier.folder),
         backbone=str(earlier.plan.get("backbone", "")),
         top1=float(first.mean()),
         own_top1=float(second.mean()),
-        paired=paired(first.to_numpy(), second.to_numpy()),
+        paired=paired(first, second),
     )
 
 

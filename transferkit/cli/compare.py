@@ -2,12 +2,11 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
-from transferkit.cli.tables import echo_table
-from transferkit.errors import UsageError
+from transferkit.cli.pages import page_file
+from transferkit.cli.tables import echo_table, shown
 
 EXAMPLE = """\b
 Examples:
@@ -24,16 +23,15 @@ def compare(runs: tuple[str, ...], out: str | None, as_json: bool) -> None:
     from transferkit.api.comparing import compare as run_compare
     from transferkit.reports import comparison
 
-    if out and not Path(out).absolute().parent.is_dir():
-        raise UsageError(f"--out {out}: no such folder.")
+    target = page_file(out) if out else None
     found = run_compare(runs)
-    if out:
-        Path(out).write_text(comparison.page(found), encoding="utf-8")
+    if target:
+        target.write_text(comparison.page(found), encoding="utf-8", errors="replace")
     if as_json:
         click.echo(json.dumps(asdict(found), ensure_ascii=False))
         return
     click.echo(comparison.caption(found))
-    cells = [[getattr(one, "text", one) for one in row] for row in comparison.rows(found)]
+    cells = [[shown(str(getattr(one, "text", one))) for one in row] for row in comparison.rows(found)]
     echo_table(comparison.HEADER, cells, left=7)
     if out:
         click.echo(f"page: {out}")

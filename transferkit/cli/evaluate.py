@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from transferkit.cli.floor import check_floor
+from transferkit.cli.floor import check_floor, check_range
 from transferkit.cli.tables import shown
 from transferkit.errors import UsageError
 from transferkit.evaluation import VIEWS
@@ -70,6 +70,7 @@ def evaluate(
     from transferkit.api import evaluate as run_evaluate
     from transferkit.runs import Run, write_csv
 
+    check_range(min_top1)
     if predictions and not Path(predictions).absolute().parent.is_dir():
         raise UsageError(f"--predictions {predictions}: no such folder.")
     found = run_evaluate(
@@ -145,7 +146,7 @@ def _show(metrics: "SplitMetrics") -> None:
     click.echo(f"log-loss {metrics.nll:.3f}, ECE {metrics.ece:.3f} (lower is better)")
     present = [row for row in metrics.per_class if row.n]
     for row in present:
-        click.echo(f"  {row.label}: recall {row.recall:.1%}, precision {row.precision:.1%}, n={row.n}")
+        click.echo(f"  {shown(row.label)}: recall {row.recall:.1%}, precision {row.precision:.1%}, n={row.n}")
     absent = len(metrics.per_class) - len(present)
     if absent:
         click.echo(f"  ({absent} of the run's classes are not in the data)")
@@ -163,7 +164,7 @@ def _show_multilabel(metrics: "MultiLabelMetrics") -> None:
     )
     for row in metrics.per_class:
         ap = "none" if row.ap is None else f"{row.ap:.3f}"
-        click.echo(f"  {row.label}: AP {ap}, F1 {row.f1:.3f}, n={row.n}")
+        click.echo(f"  {shown(row.label)}: AP {ap}, F1 {row.f1:.3f}, n={row.n}")
 
 
 def _pairs(renames: tuple[str, ...]) -> dict[str, str]:

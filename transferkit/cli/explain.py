@@ -1,11 +1,9 @@
 """`transferkit explain`: why a run says what it says."""
 
-from pathlib import Path
-
 import click
 
+from transferkit.cli.pages import page_file
 from transferkit.cli.tables import shown
-from transferkit.errors import UsageError
 
 EXAMPLE = """\b
 Examples:
@@ -24,9 +22,7 @@ def explain(
     run: str, images: tuple[str, ...], stage: str | None, filters: bool, out: str, device: str
 ) -> None:
     """Draw what spoke for the answer of a RUN on each of IMAGES, its top 5, and what it is most like."""
-    target = Path(out)
-    if not target.absolute().parent.is_dir():
-        raise UsageError(f"--out {out}: no such folder.")
+    target = page_file(out)
     from transferkit.api.explaining import explain as run_explain
     from transferkit.api.explaining import train_image
     from transferkit.reports import explanation
@@ -39,8 +35,8 @@ def explain(
     text = explanation.page(title, found.images, found.filters, stage=found.stage, read=read)
     target.write_text(text, encoding="utf-8", errors="replace")
     for one in found.images:
-        best = ", ".join(f"{name} {p:.1%}" for name, p in one.top5)
-        like = ", ".join(f"{label} ({path})" for path, label, _ in one.nearest)
+        best = ", ".join(f"{shown(name)} {p:.1%}" for name, p in one.top5)
+        like = ", ".join(f"{shown(label)} ({shown(path)})" for path, label, _ in one.nearest)
         click.echo(f"{shown(one.path)}: {best}; most like {like}; strangeness {one.strange:.3f}")
     click.echo(f"page: {target}")
     for path, reason in found.failed.items():

@@ -5,16 +5,25 @@ import click
 from transferkit.errors import UsageError
 
 
+def check_range(floor: float | None) -> None:
+    """Refuse a floor that is no share.
+
+    Raises:
+        UsageError: it is below 0 or above 1.
+    """
+    if floor is not None and not 0 <= floor <= 1:
+        raise UsageError(f"--min-top1 {floor:g} is not allowed; a share from 0 to 1 is needed, such as 0.9.")
+
+
 def check_floor(floor: float | None, reached: float | None) -> None:
     """End with 1, and say so, where top-1 is below the floor.
 
     Raises:
         UsageError: a floor for images of several classes, which have no top-1, or out of range.
     """
+    check_range(floor)
     if floor is None:
         return
-    if not 0 <= floor <= 1:
-        raise UsageError(f"--min-top1 {floor:g} is not allowed; a share from 0 to 1 is needed, such as 0.9.")
     if reached is None:
         raise UsageError("--min-top1 says nothing here: images of several classes have no top-1.")
     if reached < floor:

@@ -38,10 +38,11 @@ class Comparison:
         runs: in the order given.
         images: how many were judged by all.
         split: whose.
-        left_out: images that only some of them judged.
+        left_out: images that only some of them judged; `relabelled` whose labels differ between them.
     """
 
     runs: tuple[Compared, ...]
     images: int
     split: str
     left_out: int
+    relabelled: int = 0

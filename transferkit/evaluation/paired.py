@@ -1,5 +1,6 @@
 """Whether one classifier is better than another on the same images, or only luckier."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from transferkit.evaluation.metrics import Bools
 RESAMPLES = 10_000
 # Below it a difference is no chance.
 LEVEL = 0.05
+FEW = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +20,8 @@ class Paired:
     Attributes:
         n: images of both.
         only_first: that the first alone has right; `only_second` the second alone.
-        difference: top-1 of the second less that of the first; `low` and `high` its 95 % interval by a
-            bootstrap over images.
+        difference: top-1 of the second less that of the first; `low` and `high` its 95 % interval, by a
+            bootstrap over images, or where fewer than ten differ by Bonett and Price's formula.
         p: of McNemar's exact test: the chance of a split as uneven if both were equally good.
     """
 
@@ -54,6 +56,8 @@ def paired(first: Bools, second: Bools) -> Paired:
     # A mean of -1, 0 and 1 over images: its resamples are multinomial draws. Seed 0, for a report made anew.
     drawn = np.random.default_rng(0).multinomial(n, [won / n, lost / n, (n - won - lost) / n], RESAMPLES)
     low, high = np.percentile((drawn[:, 0] - drawn[:, 1]) / n, [2.5, 97.5])
+    if lost + won < FEW:  # resamples of hardly any difference have hardly any spread
+        low, high = bonett_price(lost, won, n)
     return Paired(
         n=n,
         only_first=lost,
@@ -63,6 +67,17 @@ def paired(first: Bools, second: Bools) -> Paired:
         high=float(high),
         p=mcnemar(lost, won),
     )
+
+
+def bonett_price(only_first: int, only_second: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a difference of paired shares, with one more image of each kind.
+
+    Source: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions
+    based on paired data", formula 3.
+    """
+    lost, won = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
+    half = 1.959964 * math.sqrt((lost + won - (won - lost) ** 2) / (n + 2))
+    return max(-1.0, won - lost - half), min(1.0, won - lost + half)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -38,7 +38,7 @@ class Rejection:
     Attributes:
         target: precision that is asked for, 0..1.
         threshold: the lowest confidence from which val is as precise as that; None where it never is.
-        val: what it lets through there, where it was chosen; `judged` on the split of the headline.
+        val: what it lets through there, where it was chosen; `judged` on test, None where there is none.
         split: name of that split.
         curve: (threshold, coverage, precision) on it, from all images to the surest.
     """
@@ -92,7 +92,7 @@ def rejection(
     Args:
         val: probabilities (N, C) and labels (N,).
         judged: likewise of the split that is reported.
-        split: its name.
+        split: its name; "val" where there is no other, and nothing is judged then.
         target: precision, 0..1.
     """
     threshold = threshold_for(*val, target)
@@ -100,7 +100,7 @@ def rejection(
         target=target,
         threshold=threshold,
         val=None if threshold is None else accepted(*val, threshold),
-        judged=None if threshold is None else accepted(*judged, threshold),
+        judged=None if threshold is None or split == "val" else accepted(*judged, threshold),
         split=split,
         curve=coverage_curve(*judged),
     )

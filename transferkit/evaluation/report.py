@@ -75,6 +75,8 @@ class Decision:
     # by linear phase: rows of features, classifier, views, score, log-loss: what was cross-validated, the one
     # taken first
     tried: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    # a row for each stage of the backbone, nearest the input first: name, cut, size_px, channels
+    stages: tuple[Mapping[str, Any], ...] = ()
     # a row for each stage and the head of each fine-tuning phase: what might train, what stayed, what moved
     freeze: tuple[Mapping[str, Any], ...] = ()
     # method, ratio (images of the largest class over the smallest's), weights (by class), reason
@@ -225,6 +227,11 @@ class Report:
             found.append(NO_TEST_SPLIT)
         if shared := self.data.shared():
             found.append(f"SPLITS ARE NOT APART, so the figures are optimistic ({'; '.join(shared)})")
+        if "group" in self.data.intersections:
+            found.append(
+                "images of one group count as independent in all intervals, so they are too narrow where "
+                "images of a group resemble each other"
+            )
         for name, split in self.splits.items():
             if split.non_finite:
                 found.append(

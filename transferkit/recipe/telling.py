@@ -17,6 +17,14 @@ class Telling:
         high=1.0,
         flag=True,
     )
+    target_coverage: float = knob(
+        0.9,
+        "Share of images whose set of classes shall hold the right one.",
+        kind=float,
+        low=0.5,
+        high=0.999,
+        flag=True,
+    )
     min_top1: float | None = knob(
         None,
         "Exit with 1 where top-1 on test (or val) is below; 0 to 1.",

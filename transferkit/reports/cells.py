@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from transferkit.reports.svg import visible
+from transferkit.printable import visible
 
 
 @dataclass(frozen=True)

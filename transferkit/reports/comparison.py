@@ -43,6 +43,10 @@ def rows(found: Comparison) -> list[list[Any]]:
 def caption(found: Comparison) -> str:
     """What the figures are of."""
     left = f"; {found.left_out} that only some of them judged are left out" if found.left_out else ""
+    if found.relabelled:
+        left += f"; {found.relabelled} whose labels differ between the runs are left out"
+    if found.split == "val":
+        left += "; val chose these models, so their figures are optimistic"
     return f"{found.images} {found.split} images that all {len(found.runs)} runs judged{left}"
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from transferkit.reports.tables import percent, table, text
+from transferkit.evaluation.report import Decision
+from transferkit.reports.tables import LISTED_CLASSES, clause, name, percent, table, text
 
 LISTED = 8  # classifiers that are shown of those that were tried
 
@@ -103,3 +104,39 @@ def freeze_section(rows: Sequence[Mapping[str, Any]]) -> str:
 
 KINDS = {"weights": "weights", "scales": "BatchNorm scales", "statistics": "BatchNorm statistics"}
 TRAINS = {"all": "all of it", "batchnorm": "BatchNorm only", "nothing": "nothing"}
+
+
+def stages_section(decision: Decision) -> str:
+    """The stages of the backbone, nearest the image first."""
+    if not decision.stages:
+        return ""
+    rows = [
+        [text(one["name"]), text(one["cut"]), str(one["size_px"]), str(one["channels"])]
+        for one in decision.stages
+    ]
+    return table(["stage", "ends at layer", "side, px", "channels"], rows, 2)
+
+
+def balance_section(decision: Decision) -> str:
+    """What was done about classes of unequal size, the heaviest weights first."""
+    balance = decision.balance
+    if not balance:
+        return ""
+    # The plan's reasons may tell it already.
+    why = "" if balance["reason"] in decision.reasons else f"{clause(balance['reason'])}."
+    weights = sorted(balance["weights"].items(), key=lambda pair: -pair[1])
+    if not weights:
+        return why
+    rows = [[name(label), f"{weight:.3f}"] for label, weight in weights[:LISTED_CLASSES]]
+    rest = len(weights) - len(rows)
+    more = f"The other {rest} classes weigh no more than these." if rest else ""
+    listed = table(["class", "weight of an image in the loss"], rows, 1)
+    lead = " ".join(words for words in (why, BALANCED[balance["method"]], more) if words)
+    return f"{lead}\n\n{listed}"
+
+
+BALANCED = {
+    "weights": "So that all classes count alike, an image weighs by its class.",
+    "sampler": "Gradient phases draw all classes equally often; the linear classifier, which draws "
+    "nothing, weighs each image by its class.",
+}

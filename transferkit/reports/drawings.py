@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from transferkit.reports import svg
+from transferkit.printable import visible
 from transferkit.reports.figures import (
     Coverage,
     GrowthCurve,
@@ -91,7 +91,8 @@ def stage_probes(info: StageProbes) -> str:
         words(here.x.at(x), here.y.at(y) - 9, f"{100 * y:.1f}", anchor="middle", kind="small")
         for x, y in zip(places, info.score, strict=True)
     ]
-    return drawing(500, 336, parts, title="Accuracy against depth")
+    told = "; ".join(f"{name} {y:.1%}" for name, y in zip(info.stages, info.score, strict=True))
+    return drawing(500, 336, parts, title="Accuracy against depth", description=told)
 
 
 def reliability(info: Reliability) -> str:
@@ -112,7 +113,9 @@ def reliability(info: Reliability) -> str:
         xs, ys = [row[0] for row in rows], [row[1] for row in rows]
         parts.append(here.line(xs, ys, f"{line}{'' if square else ' dash'}"))
         parts.append(here.marks(xs, ys, f"f-{line}", square=square))
-    return drawing(400, 408, parts, title="Reliability diagram", description="On the diagonal is honest.")
+    told = "; ".join(f"at confidence {row[0]:.0%} right {row[1]:.0%}" for row in info.after)
+    words_ = f"On the diagonal is honest. At the temperature: {told}"
+    return drawing(400, 408, parts, title="Reliability diagram", description=words_)
 
 
 def coverage(info: Coverage) -> str:
@@ -129,11 +132,14 @@ def coverage(info: Coverage) -> str:
     ]
     if info.chosen:
         parts.append(here.marks([info.chosen[0]], [info.chosen[1]], "f-val", square=True))
-    return drawing(500, 336, parts, title="Accuracy against coverage")
+    step = max(1, len(info.coverage) // 8)
+    some = list(zip(info.coverage, info.precision, strict=True))[::step]
+    told = "; ".join(f"of the surest {share:.0%} right {right:.1%}" for share, right in some)
+    return drawing(500, 336, parts, title="Accuracy against coverage", description=told)
 
 
 def growth(info: GrowthCurve) -> str:
-    """Top-1 by images per class, carried on."""
+    """Top-1 by training images, carried on."""
     ahead, then, low, high = info.ahead
     here = panel(SINGLE, (info.images[0], ahead), _around([*info.top1, low, high], True), log=True)
     now = info.now
@@ -142,13 +148,15 @@ def growth(info: GrowthCurve) -> str:
     ticks = [(value, f"{value:.0f}") for value in (*info.images, ahead)]
     parts = [
         legend(64, 18, (("measured", "val", "square f-val"), ("carried on, 95 %", "val dot", ""))),
-        here.axes("training images per class", "top-1", percent=True, x_ticks=ticks),
+        here.axes("training images", "top-1", percent=True, x_ticks=ticks),
         tag("path", class_="band", d=band),
         here.line((now[0], ahead), (now[1], then), "val dot"),
         here.line(info.images, info.top1, "val"),
         here.marks(info.images, info.top1, "f-val", square=True),
     ]
-    return drawing(500, 336, parts, title="Would more images help?")
+    told = "; ".join(f"{x:.0f} images: {y:.1%}" for x, y in zip(info.images, info.top1, strict=True))
+    told += f"; carried on to {ahead:.0f} images: {then:.1%} ({low:.1%} to {high:.1%})"
+    return drawing(500, 336, parts, title="Would more images help?", description=told)
 
 
 def against_cost(rows: Sequence[tuple[str, float, float, float, float]]) -> str:
@@ -166,7 +174,7 @@ def against_cost(rows: Sequence[tuple[str, float, float, float, float]]) -> str:
         y1, y2 = here.y.at(low), here.y.at(high)
         parts.append(tag("line", class_="val", stroke_width=1.5, x1=at, x2=at, y1=y1, y2=y2))
         parts.append(here.marks([cost], [top1], "f-val", square=True))
-        parts.append(words(at + 7, here.y.at(top1) + 4, svg.visible(name)[:24], kind="small"))
+        parts.append(words(at + 7, here.y.at(top1) + 4, visible(name)[:24], kind="small"))
     return drawing(720, 372, parts, title="Accuracy against cost")
 
 
@@ -206,5 +214,5 @@ def _phases(here: Panel, phases: Sequence[tuple[str, int]]) -> list[str]:
         if start > 1:
             parts.append(tag("line", class_="axis", x1=at, x2=at, y1=here.y.end, y2=here.y.start))
         if len(phases) > 1:
-            parts.append(words(at + 4, here.y.end + 12, svg.visible(name)[:18], kind="dim small"))
+            parts.append(words(at + 4, here.y.end + 12, visible(name)[:18], kind="dim small"))
     return parts

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
+from transferkit.printable import visible
 from transferkit.reports.page import environment
 from transferkit.reports.pictures import heated, small
-from transferkit.reports.svg import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,11 +47,12 @@ def page(
         }
         for one in images
     ]
+    of = {one.path: _inline(small(one.pixels)) for one in images} if filters else {}
     drawn = [
         {
             "number": one.number,
             "picture": _inline(_enlarged(one.kernel)),
-            "images": [Path(path).name for path in one.images],
+            "images": [(visible(Path(path).name), of.get(path, "")) for path in one.images],
         }
         for one in filters
     ]
@@ -74,4 +76,4 @@ def _inline(pixels: np.ndarray) -> str:
 
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, format="JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+    return Markup(f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}")  # noqa: S704

@@ -167,12 +167,12 @@ def coverage(report: Report) -> Coverage | None:
 
 
 class GrowthCurve(NamedTuple):
-    """Top-1 by images per class, and where it would go with more."""
+    """Top-1 by training images in all, and where it would go with more."""
 
     images: list[float]
     top1: list[float]
-    ahead: tuple[float, float, float, float]  # images per class, top-1, low, high
-    now: tuple[float, float]  # where the forecast starts: images per class, top-1
+    ahead: tuple[float, float, float, float]  # images, top-1, low, high
+    now: tuple[float, float]  # where the forecast starts: the images there are, top-1
 
 
 def growth_curve(report: Report) -> GrowthCurve | None:
@@ -181,10 +181,8 @@ def growth_curve(report: Report) -> GrowthCurve | None:
     if found is None:
         return None
     images, top1 = zip(*found.curve, strict=True)
-    ahead = images[-1] + found.more / found.classes
-    return GrowthCurve(
-        list(images), list(top1), (ahead, found.then, found.low, found.high), (images[-1], found.now)
-    )
+    ahead, now = found.trained + found.more, found.trained
+    return GrowthCurve(list(images), list(top1), (ahead, found.then, found.low, found.high), (now, found.now))
 
 
 def _column(rows: Sequence[Mapping[str, Any]], key: str) -> list[float]:

@@ -7,10 +7,18 @@ from transferkit.evaluation.crossval import CrossValidation
 from transferkit.evaluation.report import MEASURES, Against, Decision, Report
 from transferkit.reports import multilabel
 from transferkit.reports.data import data_section
-from transferkit.reports.decision import augment_section, freeze_section, tried_section
+from transferkit.reports.decision import (
+    augment_section,
+    balance_section,
+    freeze_section,
+    stages_section,
+    tried_section,
+)
 from transferkit.reports.diagnosis import diagnosis_section
-from transferkit.reports.tables import LISTED_CLASSES, name, percent, table, text
+from transferkit.reports.sections import next_steps
+from transferkit.reports.tables import LISTED_CLASSES, clause, name, percent, table, text
 from transferkit.reports.trust import (
+    against_words,
     cost_section,
     doubts_section,
     growth_section,
@@ -30,14 +38,18 @@ def render(report: Report, drawn: Collection[str] = ()) -> str:
     parts = [
         f"# {text(report.title)}",
         _headline(report),
-        *(f"> Note: {_clause(remark)}." for remark in report.remarks()),
+        *(f"> Note: {clause(remark)}." for remark in report.remarks()),
+        "## What to do next",
+        "\n".join(f"- {text(step)}" for step in next_steps(report)),
+        "## Beside the simplest answers",
         _comparison(report),
         _cross_validation(report.cross_validation),
         "## Why it was trained this way",
         _decision(report),
         tried_section(report.decision.tried),
+        stages_section(report.decision),
         freeze_section(report.decision.freeze),
-        _balance(report.decision),
+        balance_section(report.decision),
         augment_section(report.decision.augment),
         "## Class by class",
         *(
@@ -89,11 +101,6 @@ def _of_which(report: Report) -> str:
     return f", of which the {what} was kept: what came after it was not better on val"
 
 
-def _clause(sentence: str) -> str:
-    """The sentence without its full stop, to go on with."""
-    return text(sentence).rstrip(".")
-
-
 def _interval(ends: tuple[float, float]) -> str:
     return f"95 % interval {_range(ends)}"
 
@@ -118,10 +125,11 @@ def _comparison(report: Report) -> str:
     rows += [_detail(report, label, key) for label, key in details.items()]
     if report.against is not None:
         rows.insert(0, _earlier(report.against, report.headline, splits))
-    why = f": {_clause(report.kept_reason)}" if report.kept_reason else ""
+    why = f": {clause(report.kept_reason)}" if report.kept_reason else ""
     parts = [
         table(["", *splits], rows, len(splits)),
         multilabel.explained(report) if report.multilabel else "",
+        text(against_words(report.against)) if report.against else "",
         f"Kept: the {report.kept} model{why}.",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -178,6 +186,7 @@ def _decision(report: Report) -> str:
     ]
     parts = [
         table(["", "similar to ImageNet", "different from ImageNet"], rows),
+        "\n".join(f"- {text(gauge['words'])}" for gauge in decision.gauges),
         "\n".join(f"- {text(reason)}" for reason in decision.reasons),
         _records(decision.phases),
     ]
@@ -188,31 +197,6 @@ def _cell(decision: Decision, amount: str, similarity: str) -> str:
     strategy = f"`{MATRIX[similarity, amount]}`"
     here = (amount, similarity) == (decision.amount, decision.similarity)
     return f"**{strategy} ← this data set**" if here else strategy
-
-
-def _balance(decision: Decision) -> str:
-    """What was done about classes of unequal size, the heaviest weights first."""
-    balance = decision.balance
-    if not balance:
-        return ""
-    # The plan's reasons may tell it already.
-    why = "" if balance["reason"] in decision.reasons else f"{_clause(balance['reason'])}."
-    weights = sorted(balance["weights"].items(), key=lambda pair: -pair[1])
-    if not weights:
-        return why
-    rows = [[name(label), f"{weight:.3f}"] for label, weight in weights[:LISTED_CLASSES]]
-    rest = len(weights) - len(rows)
-    more = f"The other {rest} classes weigh no more than these." if rest else ""
-    listed = table(["class", "weight of an image in the loss"], rows, 1)
-    lead = " ".join(words for words in (why, BALANCED[balance["method"]], more) if words)
-    return f"{lead}\n\n{listed}"
-
-
-BALANCED = {
-    "weights": "So that all classes count alike, an image weighs by its class.",
-    "sampler": "Gradient phases draw all classes equally often; the linear classifier, which draws "
-    "nothing, weighs each image by its class.",
-}
 
 
 def _records(rows: tuple[Mapping[str, Any], ...]) -> str:

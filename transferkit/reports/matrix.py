@@ -2,8 +2,9 @@
 
 import math
 
+from transferkit.printable import visible
 from transferkit.reports.figures import Confusion
-from transferkit.reports.svg import drawing, tag, visible, words
+from transferkit.reports.svg import drawing, tag, words
 
 # Side of a cell in pixels: the most, and of the whole matrix at the most.
 CELL, MOST = 46, 760

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transferkit.evaluation.report import MEASURES, Report
+from transferkit.printable import visible
 from transferkit.reports import drawings, facts, figures, matrix, multilabel, sections
 from transferkit.reports.cells import Cell, Table, cell, share, table
 from transferkit.reports.markdown import DETAILS
@@ -34,6 +35,7 @@ def environment() -> "Environment":
     from markupsafe import Markup
 
     found = Environment(loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined)
+    found.finalize = lambda value: visible(value) if type(value) is str else value
     found.trim_blocks = found.lstrip_blocks = True
     # Our own files, and no word of a user's.
     style = (FILES / "style.css").read_text(encoding="utf-8")

@@ -21,7 +21,8 @@ SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 def write(report: Report, folder: Path) -> None:
     """Write `report.json` into a folder."""
     text = json.dumps(as_json(report), indent=1, ensure_ascii=False)
-    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+    # Half of a broken encoding in a file's name has no place in UTF-8.
+    (folder / FILE).write_text(text + "\n", encoding="utf-8", errors="replace")
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from transferkit.evaluation.gallery import Picture
+from transferkit.evaluation.metrics import wilson
 from transferkit.evaluation.report import Decision, Report
 from transferkit.reports import trust as told
 from transferkit.reports.cells import Row, Table, cell, fraction, share, table
@@ -23,9 +26,8 @@ def next_steps(report: Report) -> list[str]:
     steps = [found.advice + "." for found in report.diagnosis if found.advice]
     if report.doubts and report.doubts.suspects:
         steps.append(
-            f"Look at the {len(report.doubts.suspects)} suspect labels below, fill in fixes.csv, and "
-            "train again "
-            "with --fixes."
+            f"Look at the suspect labels below ({report.doubts.doubted} images), fill in fixes.csv where one "
+            "is wrong, and train again with --fixes."
         )
     if report.growth:
         steps.append(report.growth.sentence)
@@ -36,16 +38,19 @@ def next_steps(report: Report) -> list[str]:
 
 
 def _weakest(report: Report) -> str:
+    """The class that is surely recognised less often than the rest, if there is one."""
     if report.multilabel:
         return ""
-    rows = [row for row in report.single_label(report.headline).per_class if row.n]
-    worst = min(rows, key=lambda row: row.recall, default=None)
-    if worst is None or worst.recall >= 1:
+    found = report.single_label(report.headline)
+    ends = [(wilson(round(row.recall * row.n), row.n)[1], row) for row in found.per_class if row.n]
+    below = sorted(((high, row) for high, row in ends if high < found.top1), key=lambda pair: pair[0])
+    if not below:
         return ""
+    worst = below[0][1]
+    others = f", and {len(below) - 1} more classes less than most," if len(below) > 1 else ""
     return (
-        f"{worst.label} is recognised least ({worst.recall:.0%} of its {worst.n} {report.headline} "
-        "images): more and "
-        "more varied images of it help most."
+        f"{worst.label} is recognised least ({worst.recall:.0%} of its {worst.n} {report.headline} images)"
+        f"{others} and surely less than the average: more and more varied images of it may help most."
     )
 
 
@@ -70,6 +75,10 @@ def decision(report: Report) -> dict[str, Any]:
         "reasons": found.reasons,
         "phases": _records(found.phases),
         "tried_tables": [_tried(phase, rows) for phase, rows in found.tried.items() if len(rows) > 1],
+        "stages": table(
+            ["stage", "ends at layer", "side, px", "channels"],
+            [[one["name"], one["cut"], one["size_px"], one["channels"]] for one in found.stages],
+        ),
         "freeze": _freeze(found),
         "augment": _augment(found.augment),
         "cross": table(
@@ -211,7 +220,8 @@ def _inline(file: str, folder: Path) -> str:
         data = (folder / file).read_bytes()
     except OSError:
         return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
+    # Nothing in it can be escaped, and it is long.
+    return Markup(f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}")  # noqa: S704
 
 
 def trust(report: Report) -> dict[str, Any] | None:

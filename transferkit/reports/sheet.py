@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transferkit.data.findings import KINDS
+from transferkit.printable import visible
 
 if TYPE_CHECKING:
     from transferkit.data.audit import Audit
@@ -116,7 +117,7 @@ def _tile(sheet: Any, path: Path, place: tuple[int, int], caption: tuple[str, st
 
 def _short(line: str, font: Any) -> str:
     """A line that fits under a tile; the end of a path says more than its beginning."""
-    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    line = visible(line)
     if font.getlength(line) <= TILE_PX:
         return line
     at_front = "/" in line

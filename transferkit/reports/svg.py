@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from transferkit.printable import visible
+
 STYLE = """
 .fig{font:12px system-ui,sans-serif;--ink:#1f2328;--dim:#59636e;--rule:#d0d7de;--train:#0072b2;--val:#b34700;
 --other:#00795a;--paper:#fff;--full:#08519c}
@@ -46,12 +48,6 @@ def words(
     if turn:
         placed["transform"] = f"rotate({_short(turn)} {_short(x)} {_short(y)})"
     return tag("text", escape(visible(content)), **placed)
-
-
-def visible(content: object) -> str:
-    """Any text as XML can hold it: letters that cannot be printed become `?`, line breaks spaces."""
-    line = " ".join(str(content).split())
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def drawing(width: float, height: float, parts: Sequence[str], *, title: str, description: str = "") -> str:

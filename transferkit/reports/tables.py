@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from transferkit.printable import visible
+
 NAME_LIMIT = 60  # characters of a class name in a table; labels.json has it whole
 LISTED_CLASSES = 30  # beyond, tables show some of the classes only
 
 # Letters that Markdown, HTML inside it, or the formulas of some viewers would read as their own.
 # An underscore inside a word is plain text and stays, since most class names have one.
 _SPECIAL = re.compile(r"[\\|*\[\]~$#&<>`]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
+_LINKS = re.compile(r"(?i)\b(?:https?|ftp):|\bwww\.|(?<=\w)@")
 # A backslash before these is not enough for every viewer.
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "&#96;"}
 
@@ -19,11 +22,17 @@ def text(value: object, limit: int | None = None) -> str:
     Letters that cannot be printed, line breaks and halves of a broken encoding among them, become
     spaces or `?`; with a `limit`, a longer text is cut to so many characters and ends with "…".
     """
-    line = " ".join(str(value).split())
-    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    line = visible(value)
     if limit is not None and len(line) > limit:
         line = line[: limit - 1] + "…"
-    return _SPECIAL.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), line)
+    line = _SPECIAL.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), line)
+    # GitHub makes links of these by itself.
+    return _LINKS.sub(lambda match: match[0][:-1] + f"&#{ord(match[0][-1])};", line)
+
+
+def clause(sentence: object) -> str:
+    """A sentence as `text` without its full stop, to go on with."""
+    return text(sentence).rstrip(".")
 
 
 def name(value: object) -> str:

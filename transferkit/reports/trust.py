@@ -77,34 +77,37 @@ def rejection_words(report: Report) -> str:
     """The threshold for the precision that was asked for, and what it does."""
     found = report.rejection
     assert found is not None
-    if found.threshold is None or found.val is None or found.judged is None:
+    if found.threshold is None or found.val is None:
         return (
             f"No threshold makes {percent(found.target)} of the answers on val right (`--target-precision`)."
         )
+    asked = (
+        f"Asked for {percent(found.target)} right answers (`--target-precision`): taking back all that are "
+        f"less sure than {found.threshold:.3f} (probabilities at the temperature), val keeps "
+        f"{percent(found.val.coverage)} of its images."
+    )
     kept = found.judged
+    if kept is None:
+        return f"{asked} There is no test part to see what that does on images that chose nothing."
     right = (
         f"{percent(kept.precision)} of these right (95 % interval {percent(kept.low)} to "
         f"{percent(kept.high)})"
         if kept.precision is not None
         else "none of them"
     )
-    return (
-        f"Asked for {percent(found.target)} right answers (`--target-precision`): taking back all that "
-        "are less "
-        f"sure than {found.threshold:.3f} (probabilities at the temperature), val keeps "
-        f"{percent(found.val.coverage)} of its images. On {found.split} {percent(kept.coverage)} get an "
-        "answer, "
-        f"{right}."
-    )
+    return f"{asked} On {found.split} {percent(kept.coverage)} get an answer, {right}."
 
 
 def conformal_words(report: Report) -> str:
     """What sets of classes do."""
     found = report.conformal
+    if found is None and report.headline == "val":
+        return "Sets of classes that hold the right one are told where a test part can check them."
     if found is None:
-        return "Sets of classes that hold the right one in 90 % of images need 9 images of val at least."
+        return "Val has too few images for sets of classes that hold the right one (`--target-coverage`)."
     return (
-        f"Sets of classes: all of probability {found.threshold:.3f} and above hold the right one in "
+        f"Sets of classes (`--target-coverage`): all of probability {found.threshold:.3f} and above, at the "
+        f"temperature, hold the right one in "
         f"{percent(found.target)} of images, if these are like val's {found.val_images}. On "
         f"{found.split} they do in "
         f"{percent(found.coverage)} (95 % interval {percent(found.low)} to {percent(found.high)}), with "
@@ -116,10 +119,17 @@ def conformal_words(report: Report) -> str:
 def mistakes_section(report: Report) -> str:
     """The surest mistakes, and the right answers least sure."""
     found = report.gallery
-    if found is None or not found.mistakes:
+    if found is None:
         return ""
-    words = f"The surest of {found.wrong} mistakes; `report.html` shows them:"
-    return f"{words}\n\n{_pictures(found.mistakes)}"
+    parts = []
+    if found.mistakes:
+        parts += [
+            f"The surest of {found.wrong} mistakes; `report.html` shows them:",
+            _pictures(found.mistakes),
+        ]
+    if found.unsure:
+        parts += ["Right, but least sure:", _pictures(found.unsure, "answer")]
+    return "\n\n".join(parts)
 
 
 def doubts_section(report: Report) -> str:
@@ -138,11 +148,10 @@ def doubts_words(report: Report) -> str:
     found = report.doubts
     assert found is not None
     return (
-        f"Classifiers that had not seen them take {found.doubted} of {found.images} images for another "
-        "class than "
-        "their label says; those whose label is least believed come first. Look at each: write the right "
-        "class, "
-        "`suggested` or `exclude` into the column fix of `fixes.csv`, and train again with `--fixes`."
+        f"Of {found.images} images {found.doubted} look more like another class than their label to "
+        "classifiers that had not seen them: as probable for it as its own images are. Hard images are among "
+        "them, so look at each, the least believed first: write the right class, `suggested` or `exclude` "
+        "into the column fix of `fixes.csv`, and train again with `--fixes`."
     )
 
 

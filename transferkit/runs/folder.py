@@ -83,7 +83,10 @@ class Run:
     @property
     def numbers(self) -> dict[str, Any]:
         """The numbers of the report; empty in runs of earlier versions."""
-        return dict(self._json(REPORT)) if (self.folder / REPORT).is_file() else {}
+        try:
+            return dict(self._json(REPORT)) if (self.folder / REPORT).is_file() else {}
+        except (TypeError, ValueError) as error:
+            raise self.damaged(REPORT, error) from error
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -104,17 +107,13 @@ class Run:
     @property
     def predictions(self) -> "pd.DataFrame":
         """A row for every val and test image."""
-        import pandas as pd
-
         text = {"path": str, "label": str, "split": str, "pred": str, "top5": str}
-        return pd.read_csv(self.folder / "predictions.csv", dtype=text, keep_default_na=False)
+        return self._table("predictions.csv", text)
 
     @property
     def content(self) -> "pd.DataFrame":
         """`path,sha256,split` of every image that was used."""
-        import pandas as pd
-
-        return pd.read_csv(self.folder / "content.csv", dtype=str, keep_default_na=False)
+        return self._table("content.csv", str)
 
     @property
     def judged(self) -> "pd.DataFrame":
@@ -141,6 +140,14 @@ class Run:
     def damaged(self, name: str, error: Exception) -> DataError:
         """The error for a file of the run that cannot be used."""
         return DataError(f"the run {self.folder} is damaged: {name}: {error}. Train it again.")
+
+    def _table(self, name: str, types: Any) -> "pd.DataFrame":
+        import pandas as pd
+
+        try:
+            return pd.read_csv(self.folder / name, dtype=types, keep_default_na=False)
+        except (OSError, ValueError) as error:  # pandas' own kinds are of it
+            raise self.damaged(name, error) from error
 
     def _json(self, name: str) -> Any:
         try:

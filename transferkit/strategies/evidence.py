@@ -30,6 +30,7 @@ class Evidence:
             classes.
         curve: learning curve of the quick classifier on all stages: (images of the median class that
             trained it, cross-validated top-1), fewest first.
+        curve_images: training images in all of each point of `curve`.
         gradients: relative gradient norm of each stage, where it was asked for.
         safety: what changes of the images cost, by name, where it was asked for; see `augmenting`.
     """
@@ -48,6 +49,7 @@ class Evidence:
     logme: Mapping[str, float] = field(default_factory=dict)
     h_score: Mapping[str, float] = field(default_factory=dict)
     curve: tuple[tuple[float, float], ...] = ()
+    curve_images: tuple[float, ...] = ()
     gradients: Mapping[str, float] = field(default_factory=dict)
     safety: Mapping[str, Recognised] = field(default_factory=dict)
 

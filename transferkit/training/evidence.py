@@ -109,6 +109,7 @@ def measure_evidence(
         logme=fits,
         h_score=scores,
         curve=probes.curve,
+        curve_images=probes.curve_images,
     )
 
 
@@ -162,6 +163,7 @@ class Probes:
     gap: float
     gap_error: float
     curve: tuple[tuple[float, float], ...]
+    curve_images: tuple[float, ...]
 
 
 def probe(features: Mapping[str, np.ndarray], whole: np.ndarray, looked: Looked, seed: int) -> Probes:
@@ -196,4 +198,5 @@ def probe(features: Mapping[str, np.ndarray], whole: np.ndarray, looked: Looked,
         gap=float(gaps.mean()),
         gap_error=float(gaps.std() / np.sqrt(len(gaps))),
         curve=tuple((share * per_class, reached) for share, reached in curve),
+        curve_images=tuple(share * len(labels) for share, _ in curve),
     )

@@ -1,0 +1,13 @@
+"""Text that may hold anything, such as names of files and classes, on one line that shows it safely."""
+
+# Joiners shape letters of many scripts and emoji; what turns or hides the text around it is not let through.
+_JOINERS = "\u200c\u200d"
+
+
+def visible(content: object) -> str:
+    """One line: letters that cannot be printed become `?`, line breaks and runs of spaces one space.
+
+    Marks that turn the direction of writing are among the former.
+    """
+    line = " ".join(str(content).split())
+    return "".join(letter if letter.isprintable() or letter in _JOINERS else "?" for letter in line)
