@@ -10,7 +10,7 @@ LAYERS = [
     {"cli", "__main__"},
     {"api"},
     {"runs"},
-    {"training", "reports", "plan"},
+    {"training", "reports", "planning"},
     {"strategies", "evaluation", "data"},
     {"backbones", "recipe"},
     {"download", "progress", "printable", "timing", "cache", "shipped"},
@@ -50,7 +50,7 @@ def test_every_part_has_its_layer():
     assert {part(path) for path in FILES} - {"__init__"} == set(LEVEL)
 
 
-@pytest.mark.parametrize("folder", ["strategies", "plan", "recipe", "errors.py", "evaluation"])
+@pytest.mark.parametrize("folder", ["strategies", "planning", "recipe", "errors.py", "evaluation"])
 def test_what_decides_knows_no_framework(folder: str):
     files = [PACKAGE / folder] if folder.endswith(".py") else (PACKAGE / folder).rglob("*.py")
     for path in files:

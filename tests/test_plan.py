@@ -9,7 +9,7 @@ import pytest
 from transferkit.backbones.catalogue import BackboneSpec, lookup
 from transferkit.data.index import Index
 from transferkit.errors import UsageError
-from transferkit.plan import Plan, decide_balance, make_plan
+from transferkit.planning import Plan, decide_balance, make_plan
 from transferkit.recipe import Recipe
 
 SPEC = lookup("mobilenet_v2")

@@ -1,6 +1,8 @@
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pandas as pd
 import pytest
 import yaml
@@ -8,7 +10,7 @@ import yaml
 from transferkit.backbones.catalogue import lookup
 from transferkit.data.index import Index
 from transferkit.errors import RecipeError, UnknownName, UsageError
-from transferkit.plan import make_plan
+from transferkit.planning import make_plan
 from transferkit.recipe import (
     KNOBS,
     Recipe,
@@ -18,7 +20,9 @@ from transferkit.recipe import (
     read_recipe,
     recipe_file,
     recipe_names,
+    recipe_of,
 )
+from transferkit.recipe.schema import SCHEMA_FILE, recipe_schema
 
 
 def write(folder: Path, text: str) -> str:
@@ -80,7 +84,7 @@ def test_an_unknown_key_tells_the_nearest_and_its_file(tmp_path: Path) -> None:
         load_recipe(name, {})
     assert str(caught.value) == (
         f"{name}: learnig_rate: unknown key 'learnig_rate'. Did you mean 'learning_rate' or "
-        "'near_duplicates'? 'transferkit recipes --keys' lists all keys."
+        "'target_coverage' or 'near_duplicates'? 'transferkit recipes --keys' lists all keys."
     )
 
 
@@ -151,8 +155,17 @@ def test_both_ends_of_a_range_are_allowed(key: str) -> None:
     assert checked(key, told["high"]) == told["high"]
 
 
-AUTO = {"image_size", "test_fraction", "epochs", "patience", "learning_rate", "freeze_depth", "limit_memory"}
-AUTO |= {"rate_decay", "momentum", "views"}
+AUTO = {
+    "l2",
+    "image_size",
+    "test_fraction",
+    "epochs",
+    "patience",
+    "learning_rate",
+    "freeze_depth",
+    "limit_memory",
+}
+AUTO |= {"l2", "rate_decay", "momentum", "views"}
 
 
 @pytest.mark.parametrize("key", NUMBERS)
@@ -266,3 +279,33 @@ def test_a_setting_that_is_not_yaml_is_refused(setting: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_settings((setting,))
     assert str(caught.value) == f"--set {setting}: the value is not YAML; put it in quotes."
+
+
+def test_the_schema_that_is_shipped_is_that_of_the_keys() -> None:
+    assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == recipe_schema()
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_keeps_to_the_schema(name: str) -> None:
+    jsonschema.validate(read_recipe(name), recipe_schema())
+    jsonschema.validate(load_recipe(name, {}).as_dict(), recipe_schema())
+
+
+@pytest.mark.parametrize(
+    "values", [{"epochs": 0}, {"epochs": "often"}, {"strategy": "magic"}, {"tensorboard": 1}, {"epoch": 3}]
+)
+def test_what_a_recipe_refuses_the_schema_refuses(values: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError):
+        Recipe.from_mapping(values)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(values, recipe_schema())
+
+
+def test_a_recipe_is_loaded_changed_and_asked_for_by_name() -> None:
+    changed = Recipe.load("fast").replace(backbone="resnet50", seed="3")
+    assert (changed.backbone, changed.seed, changed.image_size) == ("resnet50", 3, 128)
+    with pytest.raises(RecipeError, match="Did you mean 'epochs'"):
+        changed.replace(epoch=3)
+    assert recipe_of("fast", {"seed": 1}) == Recipe.load("fast").replace(seed=1)
+    assert recipe_of({"seed": 2}, {"seed": 1}).seed == 1
+    assert recipe_of(changed, {}) == changed and recipe_of(None, {}) == Recipe()

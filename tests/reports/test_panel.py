@@ -6,7 +6,7 @@ import pytest
 from tests.strategies.test_cost import LINEAR, LOAD, PILOT, STAGES, tuned
 from tests.test_plan import photos
 from transferkit.backbones.catalogue import lookup
-from transferkit.plan import Plan, make_plan
+from transferkit.planning import Plan, make_plan
 from transferkit.recipe import Recipe
 from transferkit.reports.panel import lit, matrix, render
 from transferkit.strategies.cost import estimate

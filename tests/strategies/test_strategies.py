@@ -222,7 +222,7 @@ def test_a_strategy_gives_the_same_phases_each_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["transferkit.strategies", "transferkit.strategies.matrix", "transferkit.plan"]
+    "module", ["transferkit.strategies", "transferkit.strategies.matrix", "transferkit.planning"]
 )
 def test_deciding_imports_no_network_library(module: str) -> None:
     code = f"import {module}, sys; print([m for m in ('keras', 'tensorflow', 'torch') if m in sys.modules])"

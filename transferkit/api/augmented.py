@@ -14,7 +14,7 @@ from transferkit.data.augment.policy import Policy, load_policy
 from transferkit.data.decode import DecodePolicy, decode
 from transferkit.data.index import Index
 from transferkit.errors import DataError, UnreadableImage, UsageError
-from transferkit.plan.resizing import decide_resize
+from transferkit.planning.resizing import decide_resize
 from transferkit.recipe import AUTO, Recipe
 
 # Of a sheet: images, and versions of each beside itself.

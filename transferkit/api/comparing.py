@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def compare(folders: Sequence[str | Path]) -> Comparison:
+def compare(folders: Sequence[str | Path | Run]) -> Comparison:
     """Two runs or more on the test images that all of them judged (val's, where one has no test).
 
     Images are known by their content, so runs on moved or renamed files compare too.

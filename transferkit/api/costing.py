@@ -12,8 +12,8 @@ from transferkit.api.augmenting import policy_pipeline, usable_policy
 from transferkit.api.linear_candidates import fit, fit_tried
 from transferkit.api.work import Work
 from transferkit.data.index import Index
-from transferkit.plan import Plan, late_stages
-from transferkit.plan.augmenting import check_labels
+from transferkit.planning import Plan, late_stages
+from transferkit.planning.augmenting import check_labels
 from transferkit.progress import hidden, say
 from transferkit.strategies import Phase
 from transferkit.strategies.cost import Estimate, Span, estimate, inputs_of

@@ -13,7 +13,7 @@ from transferkit.api.linear_candidates import linear_candidate
 from transferkit.api.work import Work
 from transferkit.backbones.catalogue import BackboneSpec
 from transferkit.data.units import unit_numbers
-from transferkit.plan import Plan, make_plan
+from transferkit.planning import Plan, make_plan
 from transferkit.progress import hidden, say
 from transferkit.recipe import AUTO
 from transferkit.strategies import Phase

@@ -28,7 +28,7 @@ from transferkit.data.examine import Examined
 from transferkit.data.index import Index, check_classes
 from transferkit.data.splits import SPLITS, fold_numbers
 from transferkit.errors import UsageError
-from transferkit.plan import Plan, make_plan
+from transferkit.planning import Plan, make_plan
 from transferkit.progress import say
 from transferkit.recipe import Asking, Recipe, recipe_of
 from transferkit.reports import pages, record

@@ -12,7 +12,7 @@ from transferkit.data.decode import DecodePolicy
 from transferkit.data.folder import check_is_folder, index_folder
 from transferkit.data.index import NOT_THERE, ON_REQUEST, Index
 from transferkit.errors import DataError, UsageError
-from transferkit.plan.augmenting import check_asked
+from transferkit.planning.augmenting import check_asked
 from transferkit.progress import say
 from transferkit.recipe import AUTO, Recipe
 from transferkit.training.bank import Extractor

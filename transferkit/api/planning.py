@@ -15,7 +15,7 @@ from transferkit.api.work import Work
 from transferkit.backbones.catalogue import BackboneSpec, lookup
 from transferkit.backbones.weights import resolve
 from transferkit.data.examine import Examined
-from transferkit.plan import Plan
+from transferkit.planning import Plan
 from transferkit.recipe import Asking, Recipe, recipe_of
 from transferkit.strategies.cost import Estimate
 from transferkit.timing import Deadline, Stopwatch

@@ -13,8 +13,8 @@ from transferkit.api.work import Work
 from transferkit.data.index import BETWEEN_NAMES
 from transferkit.data.table import holds_lists, texts, tidy
 from transferkit.errors import DataError, UsageError
-from transferkit.plan import Plan
-from transferkit.plan.reading import read_plan
+from transferkit.planning import Plan
+from transferkit.planning.reading import read_plan
 from transferkit.progress import say
 from transferkit.recipe import Recipe
 from transferkit.runs import SOURCE, Writing, write_csv

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from transferkit.data.index import Index
-from transferkit.plan import Plan
+from transferkit.planning import Plan
 from transferkit.recipe import Recipe
 from transferkit.timing import Deadline, Stopwatch
 from transferkit.training.bank import Extractor, PooledBank

@@ -1,24 +1,67 @@
 """`transferkit recipes`: the recipes that come with transferkit, and every key of one."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import click
 
 from transferkit.cli.tables import echo_table
-from transferkit.recipe import KNOBS, recipe_file, recipe_names
+from transferkit.errors import UsageError, nearest_first
+from transferkit.recipe import KNOBS, load_recipe, recipe_file, recipe_names
 
-EXAMPLE = "\b\nExamples:\n  transferkit recipes\n  transferkit recipes quickstart > mine.yaml"
+EXAMPLE = """\b
+Examples:
+  transferkit recipes
+  transferkit recipes show quickstart > mine.yaml
+  transferkit recipes diff similar-little runs/photos-1
+  transferkit recipes --schema > recipe.schema.json"""
 
 
 @click.command(epilog=EXAMPLE)
-@click.argument("name", required=False)
+@click.argument("words", nargs=-1, metavar="[[show] NAME | diff A B]")
 @click.option("--keys", is_flag=True, help="List every key with its default and what is allowed.")
-def recipes(name: str | None, keys: bool) -> None:
-    """List the recipes, or print one."""
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of recipes, for editors.")
+def recipes(words: tuple[str, ...], keys: bool, schema: bool) -> None:
+    """List the recipes, print one, or tell two apart.
+
+    A recipe is one of the list, a YAML file, or a run, whose recipe.yaml is taken. diff compares with the
+    defaults filled in.
+    """
     if keys:
         echo_table(("key", "default", "meaning"), [_key(key) for key in KNOBS], left=3)
-    elif name is not None:
-        click.echo(recipe_file(name).read_text(encoding="utf-8"), nl=False)
-    else:
+    elif schema:
+        from transferkit.recipe.schema import recipe_schema
+
+        click.echo(json.dumps(recipe_schema(), indent=1))
+    elif not words:
         echo_table(("recipe", "for"), [(each, _purpose(each)) for each in recipe_names()], left=2)
+    elif words[0] == "diff":
+        if len(words) != 3:
+            raise UsageError(
+                "recipes diff needs two recipes, such as: recipes diff similar-little runs/photos-1"
+            )
+        _differ(words[1], words[2])
+    else:
+        names = words[1:] if words[0] == "show" else words
+        if len(names) != 1:
+            near = ", ".join(nearest_first(words[0], ["show", "diff", *recipe_names()])[:3])
+            raise UsageError(f"recipes {' '.join(words)}: one recipe is needed. Nearest: {near}.")
+        click.echo(recipe_file(_named(names[0])).read_text(encoding="utf-8"), nl=False)
+
+
+def _named(name: str) -> str:
+    """A run stands for its recipe."""
+    return str(Path(name) / "recipe.yaml") if Path(name).is_dir() else name
+
+
+def _differ(first: str, second: str) -> None:
+    one, other = (load_recipe(_named(name), {}).as_dict() for name in (first, second))
+    rows = [(key, _shown(one[key]), _shown(other[key])) for key in one if one[key] != other[key]]
+    if rows:
+        echo_table(("key", first, second), rows, left=3)
+    else:
+        click.echo(f"{first} and {second} ask for the same.")
 
 
 def _purpose(name: str) -> str:
@@ -27,11 +70,17 @@ def _purpose(name: str) -> str:
     return first.removeprefix("#").strip()
 
 
+def _shown(value: Any) -> str:
+    """A value as YAML has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "-" if value is None else str(value)
+
+
 def _key(key: str) -> tuple[str, str, str]:
-    told, default = KNOBS[key].metadata, KNOBS[key].default
+    told = KNOBS[key].metadata
     allowed = f" [{'|'.join(told['choices'])}]" if told["choices"] else ""
     if told["low"] is not None:
         numbers = f"{told['low']:g} to {told['high']:g}"
         allowed = f" [{' or '.join([numbers, *told['words']])}]"
-    shown = "-" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
-    return key, shown, told["help"] + allowed
+    return key, _shown(KNOBS[key].default), told["help"] + allowed

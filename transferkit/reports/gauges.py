@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from transferkit.plan import Plan
+from transferkit.planning import Plan
 from transferkit.strategies.amount import LOTS_FROM_IMAGES
 
 

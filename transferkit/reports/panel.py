@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Collection, Sequence
 
-from transferkit.plan import Plan
+from transferkit.planning import Plan
 from transferkit.strategies import Phase, Tuning
 from transferkit.strategies.amount import LOTS_FROM_IMAGES
 from transferkit.strategies.cost import Estimate

@@ -148,10 +148,10 @@ def doubts_words(report: Report) -> str:
     found = report.doubts
     assert found is not None
     return (
-        f"Of {found.images} images {found.doubted} look more like another class than their label to "
-        "classifiers that had not seen them: as probable for it as its own images are. Hard images are among "
-        "them, so look at each, the least believed first: write the right class, `suggested` or `exclude` "
-        "into the column fix of `fixes.csv`, and train again with `--fixes`."
+        f"Of {found.images} images {found.doubted} are as probable for another class as its own images are, "
+        "to classifiers that had not seen them. Listed are all that another class is more probable for, the "
+        "least believed label first, hard images among them. Look at each: write the right class, `suggested`"
+        " or `exclude` into the column fix of `fixes.csv`, and train again with `--fixes`."
     )
 
 

@@ -36,9 +36,8 @@ class Augmentation:
         """float32 `(N, size, size, 3)`, 0..255, of images `(N, K, K, 3)`, 0..255, K at least `size`."""
         if tf.is_symbolic_tensor(images):
             whole = tf.shape(images)[:1]
-            keys = tf.random.uniform(
-                tf.concat([whole, [2]], 0), minval=None, maxval=None, dtype=tf.int32, seed=self.seed
-            )
+            shape = tf.concat([whole, [2]], 0)
+            keys = tf.random.uniform(shape, maxval=tf.int32.max, dtype=tf.int32, seed=self.seed)
             return self._pipeline.images(images, keys)
         keys = keys_of(np.arange(len(images)), self.seed, self._calls)
         self._calls += 1

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
-from transferkit.plan.making import Plan
+from transferkit.planning.making import Plan
 
 
 def read_plan(content: Mapping[str, Any]) -> Plan:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from transferkit.errors import UsageError
-from transferkit.plan.augmenting import Augment, check_labels, decide_augment
+from transferkit.planning.augmenting import Augment, check_labels, decide_augment
 from transferkit.recipe import Recipe
 from transferkit.strategies import Phase
 from transferkit.strategies.augmenting import Recognised

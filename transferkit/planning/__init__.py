@@ -1,6 +1,6 @@
 """The plan: a recipe resolved against one data set, with the reasons."""
 
-from transferkit.plan.balancing import Balance, decide_balance
-from transferkit.plan.making import Plan, late_stages, make_plan
+from transferkit.planning.balancing import Balance, decide_balance
+from transferkit.planning.making import Plan, late_stages, make_plan
 
 __all__ = ["Balance", "Plan", "decide_balance", "late_stages", "make_plan"]

@@ -7,9 +7,9 @@ from typing import Any
 from transferkit.backbones.catalogue import BackboneSpec
 from transferkit.data.index import Index
 from transferkit.errors import UsageError
-from transferkit.plan.augmenting import Augment, check_labels, decide_augment
-from transferkit.plan.balancing import Balance, decide_balance
-from transferkit.plan.resizing import decide_resize
+from transferkit.planning.augmenting import Augment, check_labels, decide_augment
+from transferkit.planning.balancing import Balance, decide_balance
+from transferkit.planning.resizing import decide_resize
 from transferkit.recipe import AUTO, FIND, Recipe
 from transferkit.strategies import STRATEGIES, Phase, Setting, matrix, schedules
 from transferkit.strategies.evidence import Evidence

@@ -6,8 +6,8 @@ import pytest
 
 from tests.conftest import TOY, draw_classes, indexed
 from transferkit.api.settling import settle
-from transferkit.plan import make_plan
-from transferkit.plan.reading import read_plan
+from transferkit.planning import make_plan
+from transferkit.planning.reading import read_plan
 from transferkit.recipe import Recipe
 from transferkit.strategies import STRATEGIES
 
