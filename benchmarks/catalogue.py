@@ -1,4 +1,4 @@
-"""Write transferkit/backbones/table.py from keras.applications: `python benchmarks/catalogue.py`.
+"""Write transferkit/backbone/table.py from keras.applications: `python benchmarks/catalogue.py`.
 
 Everything that Keras knows (stages, parameters, weight files and their checksums) is read from it;
 accuracies are those of keras.io/api/applications. The table is checked against Keras by the tests.
@@ -14,8 +14,8 @@ from unittest import mock
 
 import keras
 
-from transferkit.backbones import build, cost, graph
-from transferkit.backbones.catalogue import BackboneSpec, WeightsFile
+from transferkit.backbone import build, cost, graph
+from transferkit.backbone.catalogue import BackboneSpec, WeightsFile
 
 APACHE, MIT = "Apache-2.0", "MIT"
 SLIM = "TensorFlow-Slim, Google"
@@ -318,7 +318,7 @@ def main() -> None:
         entries.append(measured(row))
         print(row[0], entries[-1].macs, entries[-1].weights.name, file=sys.stderr, flush=True)
     head = '"""Every backbone of keras.applications; written by benchmarks/catalogue.py, checked by the tests."""\n\n'
-    imports = "from transferkit.backbones.catalogue import BackboneSpec, WeightsFile\n\n"
+    imports = "from transferkit.backbone.catalogue import BackboneSpec, WeightsFile\n\n"
     body = (
         "TABLE: tuple[BackboneSpec, ...] = (\n"
         + "".join(f"    {entry!r},\n" for entry in entries)

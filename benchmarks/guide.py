@@ -36,9 +36,9 @@ def ours(data: str, backbone: str, weights_dir: str, cache: str) -> dict[str, An
 
 
 def network(backbone: str, weights_dir: str) -> Any:
-    from transferkit.backbones.build import build
-    from transferkit.backbones.catalogue import lookup
-    from transferkit.backbones.weights import load, resolve
+    from transferkit.backbone.build import build
+    from transferkit.backbone.catalogue import lookup
+    from transferkit.backbone.weights import load, resolve
 
     spec = lookup(backbone)
     path = resolve(spec, "imagenet", Path(weights_dir))

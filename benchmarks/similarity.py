@@ -72,10 +72,10 @@ def few(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
 
 
 def network(name: str, size: int, weights_dir: Path, cache: Path) -> Any:
-    from transferkit.backbones.build import build
-    from transferkit.backbones.catalogue import lookup
-    from transferkit.backbones.graph import find_stages
-    from transferkit.backbones.weights import fingerprint, load, resolve
+    from transferkit.backbone.build import build
+    from transferkit.backbone.catalogue import lookup
+    from transferkit.backbone.graph import find_stages
+    from transferkit.backbone.weights import fingerprint, load, resolve
     from transferkit.data.decode import DecodePolicy
     from transferkit.training.bank import Extractor
     from transferkit.training.evidence import Source

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from transferkit import progress
-from transferkit.backbones import catalogue
-from transferkit.backbones.catalogue import BackboneSpec, WeightsFile
+from transferkit.backbone import catalogue
+from transferkit.backbone.catalogue import BackboneSpec, WeightsFile
 from transferkit.data.decode import DecodePolicy
 from transferkit.data.examine import examine
 from transferkit.data.folder import index_folder
@@ -116,9 +116,9 @@ TOY = BackboneSpec(
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> BackboneSpec:
     """The toy network as the catalogue's `toy`."""
-    from transferkit.backbones import build
+    from transferkit.backbone import build
 
-    monkeypatch.setattr("transferkit.backbones.table.TABLE", (*catalogue.every(), TOY))
+    monkeypatch.setattr("transferkit.backbone.table.TABLE", (*catalogue.every(), TOY))
     original = build.build
 
     def built(spec: BackboneSpec, image_size: int | None = None, *, classifier: bool = False) -> Any:
@@ -150,8 +150,8 @@ HEAT = np.ones((64, 2, 2))
 @pytest.fixture
 def extractor(own_cache: Path) -> Extractor:
     """The toy network as an extractor."""
-    from transferkit.backbones.graph import find_stages
-    from transferkit.backbones.weights import fingerprint
+    from transferkit.backbone.graph import find_stages
+    from transferkit.backbone.weights import fingerprint
 
     network = toy_network()
     return Extractor(

@@ -12,7 +12,7 @@ LAYERS = [
     {"runs"},
     {"training", "reports", "planning"},
     {"strategies", "evaluation", "data"},
-    {"backbones", "recipe"},
+    {"backbone", "recipe"},
     {"download", "progress", "printable", "timing", "cache", "shipped"},
     {"errors", "_version"},
 ]

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from transferkit.backbones.catalogue import BackboneSpec, lookup
+from transferkit.backbone.catalogue import BackboneSpec, lookup
 from transferkit.data.index import Index
 from transferkit.errors import UsageError
 from transferkit.planning import Plan, decide_balance, make_plan

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from transferkit.backbones.catalogue import lookup
+from transferkit.backbone.catalogue import lookup
 from transferkit.data.index import Index
 from transferkit.errors import RecipeError, UnknownName, UsageError
 from transferkit.planning import make_plan

@@ -6,8 +6,8 @@ import numpy as np
 
 from tests.conftest import TOY, toy_network
 from transferkit.api import finetuning, linear_candidates
-from transferkit.backbones import build, catalogue, table
-from transferkit.backbones.catalogue import BackboneSpec
+from transferkit.backbone import build, catalogue, table
+from transferkit.backbone.catalogue import BackboneSpec
 from transferkit.cli import main
 from transferkit.training.linear import LinearClassifier
 

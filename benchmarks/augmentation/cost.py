@@ -99,8 +99,8 @@ def throughput(folder: Path, policy: str, rounds: int) -> None:
 
 def bank(folder: Path, weights_dir: Path, backbone: str, policy: str, rounds: int) -> None:
     from transferkit.api.inputs import open_data, start
-    from transferkit.backbones.catalogue import lookup
-    from transferkit.backbones.weights import resolve
+    from transferkit.backbone.catalogue import lookup
+    from transferkit.backbone.weights import resolve
     from transferkit.data.augment.pipeline import pipeline
     from transferkit.data.augment.policy import load_policy
     from transferkit.data.examine import examine

@@ -39,8 +39,8 @@ def main() -> None:
     asked = parser.parse_args()
 
     from transferkit.api.inputs import start
-    from transferkit.backbones.catalogue import lookup
-    from transferkit.backbones.weights import resolve
+    from transferkit.backbone.catalogue import lookup
+    from transferkit.backbone.weights import resolve
     from transferkit.data.decode import decode_batch
     from transferkit.recipe import Recipe
     from transferkit.strategies.augmenting import CHANGES

@@ -125,8 +125,8 @@ def opened(folder: Path, extractor: Any) -> tuple[Any, Any]:
 def started(backbone: str, weights_dir: Path) -> Any:
     """The extractor of `NAME:SIZE` with its ImageNet weights."""
     from transferkit.api.inputs import start
-    from transferkit.backbones.catalogue import lookup
-    from transferkit.backbones.weights import resolve
+    from transferkit.backbone.catalogue import lookup
+    from transferkit.backbone.weights import resolve
     from transferkit.recipe import Recipe
 
     name, _, size = backbone.partition(":")

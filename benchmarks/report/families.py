@@ -19,9 +19,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 def main() -> None:
     import keras
 
-    from transferkit.backbones.build import build
-    from transferkit.backbones.catalogue import every
-    from transferkit.backbones.graph import find_stages
+    from transferkit.backbone.build import build
+    from transferkit.backbone.catalogue import every
+    from transferkit.backbone.graph import find_stages
     from transferkit.strategies import FeatureSet
     from transferkit.training import model as models
     from transferkit.training.explain import gradcam

@@ -110,8 +110,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     from transferkit.api.inputs import start
-    from transferkit.backbones.catalogue import lookup
-    from transferkit.backbones.weights import resolve
+    from transferkit.backbone.catalogue import lookup
+    from transferkit.backbone.weights import resolve
     from transferkit.evaluation.unknown import judge_unknown
     from transferkit.recipe import Recipe
 

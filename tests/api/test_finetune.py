@@ -10,7 +10,7 @@ from tests.bad_files import jpeg, picture
 from tests.conftest import SHARED, draw_classes, toy_network
 from transferkit.api import evaluate, finetune, plan, predict, settling
 from transferkit.api.inputs import open_data, start
-from transferkit.backbones.catalogue import lookup
+from transferkit.backbone.catalogue import lookup
 from transferkit.errors import DataError, OutputExists, UsageError, WeightsError
 from transferkit.recipe import Recipe, read_recipe
 from transferkit.strategies import Phase

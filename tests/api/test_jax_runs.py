@@ -9,7 +9,7 @@ from tests.api.test_multilabel import draw_several
 JAX_RUN = """
 import sys
 import tests.conftest as shared
-from transferkit.backbones import build, catalogue, table
+from transferkit.backbone import build, catalogue, table
 table.TABLE = (*catalogue.every(), shared.TOY)
 build.build = lambda spec, size=None, classifier=False: shared.toy_network(size or 32)
 from transferkit.api import finetune
@@ -41,7 +41,7 @@ def test_weights_and_several_labels_run_on_jax(photos: Path, tmp_path: Path, mon
 POLICIES_RUN = """
 import sys
 import tests.conftest as shared
-from transferkit.backbones import build, catalogue, table
+from transferkit.backbone import build, catalogue, table
 table.TABLE = (*catalogue.every(), shared.TOY)
 build.build = lambda spec, size=None, classifier=False: shared.toy_network(size or 32)
 from transferkit.api import finetune

@@ -5,7 +5,7 @@ import pytest
 
 from tests.strategies.test_cost import LINEAR, LOAD, PILOT, STAGES, tuned
 from tests.test_plan import photos
-from transferkit.backbones.catalogue import lookup
+from transferkit.backbone.catalogue import lookup
 from transferkit.planning import Plan, make_plan
 from transferkit.recipe import Recipe
 from transferkit.reports.panel import lit, matrix, render

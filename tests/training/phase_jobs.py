@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import toy_network
-from transferkit.backbones.graph import find_stages
+from transferkit.backbone.graph import find_stages
 from transferkit.strategies import Phase
 from transferkit.training import blending, phases
 from transferkit.training.epochs import Epoch

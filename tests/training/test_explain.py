@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import toy_network
-from transferkit.backbones.graph import find_stages, output_of
+from transferkit.backbone.graph import find_stages, output_of
 from transferkit.strategies import FeatureSet
 from transferkit.training import model as models
 from transferkit.training.explain import gradcam

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import toy_network
-from transferkit.backbones.build import build
-from transferkit.backbones.catalogue import lookup
-from transferkit.backbones.graph import find_stages
+from transferkit.backbone.build import build
+from transferkit.backbone.catalogue import lookup
+from transferkit.backbone.graph import find_stages
 from transferkit.errors import TrainingError, UsageError
 from transferkit.strategies import Tuning
 from transferkit.training.freezing import FreezeRow, freeze_table, hashes, proof

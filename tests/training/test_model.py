@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from tests.backbones.test_graph import FAMILIES
+from tests.backbone.test_graph import FAMILIES
 from tests.conftest import indexed, toy_network
-from transferkit.backbones.build import build
-from transferkit.backbones.catalogue import lookup
-from transferkit.backbones.graph import find_stages, output_of
+from transferkit.backbone.build import build
+from transferkit.backbone.catalogue import lookup
+from transferkit.backbone.graph import find_stages, output_of
 from transferkit.data.decode import decode
 from transferkit.strategies import FeatureSet
 from transferkit.timing import Stopwatch

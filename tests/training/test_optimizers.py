@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import toy_network
-from transferkit.backbones.graph import find_stages
+from transferkit.backbone.graph import find_stages
 from transferkit.errors import TrainingError
 from transferkit.strategies import Phase, Tuning
 from transferkit.training.linear import LinearClassifier

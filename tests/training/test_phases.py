@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import toy_network
 from tests.training.phase_jobs import PHASE, kept, losses, make_job, values
 from transferkit import progress
-from transferkit.backbones.graph import find_stages, stage_layers
+from transferkit.backbone.graph import find_stages, stage_layers
 from transferkit.strategies import schedules
 from transferkit.training import epochs
 from transferkit.training.job import measure

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from transferkit import progress
-from transferkit.backbones.build import build
-from transferkit.backbones.catalogue import lookup
+from transferkit.backbone.build import build
+from transferkit.backbone.catalogue import lookup
 from transferkit.data.decode import DecodePolicy, decode_batch
 from transferkit.training import statistics
 from transferkit.training.bank import Extractor
@@ -112,7 +112,7 @@ def test_a_broken_file_of_the_source_classifier_ends_nothing(
 def test_photographs_of_things_are_near_imagenet_and_satellite_pictures_far(
     shared_data: Path, shared_weights: Path
 ):
-    from transferkit.backbones.weights import load, resolve
+    from transferkit.backbone.weights import load, resolve
 
     spec = lookup("mobilenet_0.25")
     file = resolve(spec, "imagenet", shared_weights)

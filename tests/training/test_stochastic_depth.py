@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from transferkit.backbones.build import build
-from transferkit.backbones.catalogue import lookup
+from transferkit.backbone.build import build
+from transferkit.backbone.catalogue import lookup
 from transferkit.errors import UsageError
 from transferkit.training.stochastic_depth import StochasticDepth, branch_ends, check_has_branches
 

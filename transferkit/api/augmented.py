@@ -8,7 +8,7 @@ import pandas as pd
 
 from transferkit.api.inputs import Data, check_source, open_data
 from transferkit.api.planning import decided
-from transferkit.backbones.catalogue import lookup
+from transferkit.backbone.catalogue import lookup
 from transferkit.data.augment.keys import keys_of
 from transferkit.data.augment.policy import Policy, load_policy
 from transferkit.data.decode import DecodePolicy, decode

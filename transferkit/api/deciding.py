@@ -11,7 +11,7 @@ from transferkit.api.augmenting import measured_safety
 from transferkit.api.costing import fitted_plan, pilot_phases, without_pilot
 from transferkit.api.linear_candidates import linear_candidate
 from transferkit.api.work import Work
-from transferkit.backbones.catalogue import BackboneSpec
+from transferkit.backbone.catalogue import BackboneSpec
 from transferkit.data.units import unit_numbers
 from transferkit.planning import Plan, make_plan
 from transferkit.progress import hidden, say

@@ -9,7 +9,7 @@ import numpy as np
 
 from transferkit.api.prediction import expanded, load_model
 from transferkit.api.reference import last_cut, read_reference
-from transferkit.backbones.graph import operations_in_order, output_of
+from transferkit.backbone.graph import operations_in_order, output_of
 from transferkit.data.decode import DecodePolicy, decode, decode_chunks
 from transferkit.errors import DataError, UnreadableImage, UsageError, unknown_name
 from transferkit.evaluation.metrics import rank

@@ -9,8 +9,8 @@ import numpy as np
 
 from transferkit.api.images import arrays_of, kept_as_files
 from transferkit.api.inputs import check_cache, start
-from transferkit.backbones.catalogue import lookup
-from transferkit.backbones.weights import resolve
+from transferkit.backbone.catalogue import lookup
+from transferkit.backbone.weights import resolve
 from transferkit.cache import cache_root
 from transferkit.data.decode import DecodePolicy, decode_batch
 from transferkit.data.examine import examine

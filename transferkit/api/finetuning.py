@@ -21,8 +21,8 @@ from transferkit.api.telling import told
 from transferkit.api.tracking import check_trackers, tracked
 from transferkit.api.unfinished import Asked, begin, keep_asked, known_plan
 from transferkit.api.work import Candidate, Work
-from transferkit.backbones.catalogue import BackboneSpec, lookup
-from transferkit.backbones.weights import resolve
+from transferkit.backbone.catalogue import BackboneSpec, lookup
+from transferkit.backbone.weights import resolve
 from transferkit.data.audit import audit
 from transferkit.data.examine import Examined
 from transferkit.data.index import Index, check_classes

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from transferkit.backbones.catalogue import BackboneSpec
+from transferkit.backbone.catalogue import BackboneSpec
 from transferkit.cache import cache_root
 from transferkit.data.decode import DecodePolicy
 from transferkit.data.folder import check_is_folder, index_folder
@@ -194,9 +194,9 @@ def start(spec: BackboneSpec, weights: Path | None, recipe: Recipe, resize: str)
     import_libraries()
     import keras
 
-    from transferkit.backbones.build import build
-    from transferkit.backbones.graph import find_stages
-    from transferkit.backbones.weights import fingerprint, load
+    from transferkit.backbone.build import build
+    from transferkit.backbone.graph import find_stages
+    from transferkit.backbone.weights import fingerprint, load
 
     keras.utils.set_random_seed(recipe.seed)
     image_size = spec.image_size if recipe.image_size == "auto" else int(recipe.image_size)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from transferkit.backbones.catalogue import every
+from transferkit.backbone.catalogue import every
 from transferkit.cache import cache_root
 from transferkit.recipe import read_recipe, recipe_names
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from transferkit.backbones.catalogue import lookup
-from transferkit.backbones.graph import find_stages, split
-from transferkit.backbones.weights import load, resolve
+from transferkit.backbone.catalogue import lookup
+from transferkit.backbone.graph import find_stages, split
+from transferkit.backbone.weights import load, resolve
 from transferkit.errors import UsageError, unknown_name
 
 
@@ -40,7 +40,7 @@ def build_model(
     """
     import keras
 
-    from transferkit.backbones.build import build
+    from transferkit.backbone.build import build
     from transferkit.training.model import is_batch_norm, set_freeze_depth
 
     spec = lookup(backbone)

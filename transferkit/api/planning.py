@@ -12,8 +12,8 @@ from transferkit.api.finetuning import planned, prepared
 from transferkit.api.inputs import Data, check_cache, check_layers, check_source, start, with_policy
 from transferkit.api.settling import open_training_data
 from transferkit.api.work import Work
-from transferkit.backbones.catalogue import BackboneSpec, lookup
-from transferkit.backbones.weights import resolve
+from transferkit.backbone.catalogue import BackboneSpec, lookup
+from transferkit.backbone.weights import resolve
 from transferkit.data.examine import Examined
 from transferkit.planning import Plan
 from transferkit.recipe import Asking, Recipe, recipe_of

@@ -11,7 +11,7 @@ from transferkit import runs
 from transferkit.api.augmenting import usable_policy
 from transferkit.api.candidates import kept_reason
 from transferkit.api.work import Candidate, Work
-from transferkit.backbones.graph import Stage
+from transferkit.backbone.graph import Stage
 from transferkit.data.splits import SPLITS, intersections
 from transferkit.reports.gauges import gauges
 from transferkit.strategies import Phase

@@ -10,7 +10,7 @@ from transferkit.api.judging import outlook, trust
 from transferkit.api.picturing import doubts, gallery
 from transferkit.api.reference import write_reference
 from transferkit.api.work import Candidate, Work
-from transferkit.backbones.cost import layer_costs
+from transferkit.backbone.cost import layer_costs
 from transferkit.evaluation.cost import Cost
 from transferkit.evaluation.paired import paired
 from transferkit.evaluation.report import Against

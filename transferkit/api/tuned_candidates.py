@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from transferkit.api.work import Candidate, Work, evaluated_splits, scores
-from transferkit.backbones.graph import stage_layers
+from transferkit.backbone.graph import stage_layers
 from transferkit.progress import say
 from transferkit.strategies import Phase
 from transferkit.training import model as models

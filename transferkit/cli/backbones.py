@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from transferkit.backbones.catalogue import BackboneSpec, every, lookup
+from transferkit.backbone.catalogue import BackboneSpec, every, lookup
 from transferkit.cli.tables import echo_table
 
 if TYPE_CHECKING:
-    from transferkit.backbones.cost import LayerCost
+    from transferkit.backbone.cost import LayerCost
 
 EXAMPLE = "\b\nExamples:\n  transferkit backbones\n  transferkit backbones vgg16"
 
@@ -56,8 +56,8 @@ def _show(spec: BackboneSpec, as_json: bool) -> None:
     from transferkit.training.device import prepare
 
     prepare("cpu", "float32")
-    from transferkit.backbones.build import build
-    from transferkit.backbones.cost import layer_costs
+    from transferkit.backbone.build import build
+    from transferkit.backbone.cost import layer_costs
 
     costs = layer_costs(build(spec, classifier=True))
     if as_json:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from transferkit.backbones.catalogue import every, lookup
-from transferkit.backbones.weights import locate, places, verify
+from transferkit.backbone.catalogue import every, lookup
+from transferkit.backbone.weights import locate, places, verify
 from transferkit.errors import WeightsError
 
 DIR_OPTION = click.option("--weights-dir", type=Path, help="Folder that is looked in first.")

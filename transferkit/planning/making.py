@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from transferkit.backbones.catalogue import BackboneSpec
+from transferkit.backbone.catalogue import BackboneSpec
 from transferkit.data.index import Index
 from transferkit.errors import UsageError
 from transferkit.planning.augmenting import Augment, check_labels, decide_augment

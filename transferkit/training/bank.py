@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.graph import Stage, output_of
+from transferkit.backbone.graph import Stage, output_of
 from transferkit.data.decode import POLICY_VERSION, Chunk, DecodePolicy, decode_chunks
 from transferkit.data.index import Index
 from transferkit.errors import DataError

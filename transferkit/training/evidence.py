@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transferkit.backbones.catalogue import BackboneSpec
+from transferkit.backbone.catalogue import BackboneSpec
 from transferkit.data.decode import decode_chunks
 from transferkit.data.index import Index
 from transferkit.strategies.evidence import Evidence

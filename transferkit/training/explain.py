@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.graph import output_of
+from transferkit.backbone.graph import output_of
 from transferkit.training.recorder import recorder
 
 # Images in a step; what is left over is filled up, so that one program serves all.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from transferkit.backbones.graph import Stage, stage_layers
+from transferkit.backbone.graph import Stage, stage_layers
 from transferkit.errors import TrainingError
 from transferkit.strategies.base import Tuning
 from transferkit.training.model import is_batch_norm

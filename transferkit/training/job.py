@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.graph import Stage
+from transferkit.backbone.graph import Stage
 from transferkit.data.balance import class_counts, class_weights, sample_weights
 from transferkit.data.loader import Augmentation, Source
 from transferkit.evaluation.multilabel import mean_average_precision

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.graph import output_of
+from transferkit.backbone.graph import output_of
 from transferkit.data.index import Index
 from transferkit.errors import DataError
 from transferkit.progress import say

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.graph import Stage, output_of, stage_layers
+from transferkit.backbone.graph import Stage, output_of, stage_layers
 from transferkit.errors import TrainingError, UsageError
 from transferkit.strategies import FeatureSet, Tuning
 from transferkit.training.linear import LinearClassifier

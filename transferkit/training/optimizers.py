@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.graph import Stage, stage_layers
+from transferkit.backbone.graph import Stage, stage_layers
 from transferkit.errors import TrainingError
 from transferkit.strategies.base import Phase, Tuning
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transferkit.backbones.cost import layer_costs
-from transferkit.backbones.graph import Stage, output_of
+from transferkit.backbone.cost import layer_costs
+from transferkit.backbone.graph import Stage, output_of
 from transferkit.data.decode import decode_chunks
 from transferkit.strategies.base import Phase, Tuning
 from transferkit.strategies.rates import Pilot, StageCost

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.graph import output_of
+from transferkit.backbone.graph import output_of
 from transferkit.data.augment.keys import keys_of
 from transferkit.data.augment.pipeline import pipeline
 from transferkit.data.augment.policy import policy_from

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.build import build
-from transferkit.backbones.catalogue import BackboneSpec
-from transferkit.backbones.weights import load, places
+from transferkit.backbone.build import build
+from transferkit.backbone.catalogue import BackboneSpec
+from transferkit.backbone.weights import load, places
 from transferkit.errors import WeightsError
 from transferkit.progress import say
 from transferkit.training.bank import predict

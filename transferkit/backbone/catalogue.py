@@ -61,7 +61,7 @@ def names() -> list[str]:
 
 def every() -> tuple[BackboneSpec, ...]:
     """All entries, family by family."""
-    from transferkit.backbones.table import TABLE
+    from transferkit.backbone.table import TABLE
 
     return TABLE
 

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import toy_network
-from transferkit.backbones.build import build
-from transferkit.backbones.catalogue import every, lookup
-from transferkit.backbones.graph import find_cuts, find_stages, operations_in_order, split
+from transferkit.backbone.build import build
+from transferkit.backbone.catalogue import every, lookup
+from transferkit.backbone.graph import find_cuts, find_stages, operations_in_order, split
 from transferkit.errors import UsageError
 
 # One of each family with an architecture of its own, small enough to build in a test.

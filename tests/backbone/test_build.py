@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from transferkit.backbones.build import build, preprocess
-from transferkit.backbones.catalogue import every, lookup
+from transferkit.backbone.build import build, preprocess
+from transferkit.backbone.catalogue import every, lookup
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype("float32")
 MODULES = {"caffe": "vgg16", "tf": "mobilenet_v2", "torch": "densenet", "in-model": "efficientnet"}

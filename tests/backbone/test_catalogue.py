@@ -4,9 +4,9 @@ from unittest import mock
 import keras
 import pytest
 
-from transferkit.backbones.build import build
-from transferkit.backbones.catalogue import BackboneSpec, every, lookup, names
-from transferkit.backbones.cost import layer_costs
+from transferkit.backbone.build import build
+from transferkit.backbone.catalogue import BackboneSpec, every, lookup, names
+from transferkit.backbone.cost import layer_costs
 from transferkit.errors import UnknownName
 
 

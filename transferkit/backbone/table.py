@@ -1,6 +1,6 @@
 """Every backbone of keras.applications; written by benchmarks/catalogue.py, checked by the tests."""
 
-from transferkit.backbones.catalogue import BackboneSpec, WeightsFile
+from transferkit.backbone.catalogue import BackboneSpec, WeightsFile
 
 TABLE: tuple[BackboneSpec, ...] = (
     BackboneSpec(name='vgg16', family='VGG', builder='VGG16', arguments=(), image_size=224, preprocessing='caffe', width=512, stages=(('block1_conv2', 224, 64), ('block2_conv2', 112, 128), ('block3_conv3', 56, 256), ('block4_conv3', 28, 512), ('block5_pool', 7, 512)), parameters=14714688, parameters_top=138357544, macs=15346630656, top1=0.713, top5=0.901, weights=WeightsFile(name='vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5', url='https://storage.googleapis.com/tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5', md5='6d6bbae143d832006294945121d1f1fc'), weights_top=WeightsFile(name='vgg16_weights_tf_dim_ordering_tf_kernels.h5', url='https://storage.googleapis.com/tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5', md5='64373286793e3c8b2b4e3219cbf3544b'), licence='CC-BY-4.0', source='VGG, Oxford'),

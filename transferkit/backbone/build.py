@@ -6,7 +6,7 @@ layers, so that it can never differ between training, evaluation and a saved mod
 
 from typing import Any
 
-from transferkit.backbones.catalogue import BackboneSpec
+from transferkit.backbone.catalogue import BackboneSpec
 
 # keras.applications.imagenet_utils.preprocess_input, mode "caffe": BGR, means subtracted.
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)

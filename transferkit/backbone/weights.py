@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transferkit.backbones.build import TORCH_DEVIATION_RGB, build
-from transferkit.backbones.catalogue import BackboneSpec, every
+from transferkit.backbone.build import TORCH_DEVIATION_RGB, build
+from transferkit.backbone.catalogue import BackboneSpec, every
 from transferkit.download import download
 from transferkit.errors import FetchError, WeightsError
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from transferkit.backbones.graph import operations_in_order
+from transferkit.backbone.graph import operations_in_order
 
 
 @dataclass(frozen=True, kw_only=True)

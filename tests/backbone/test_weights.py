@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 
-from transferkit.backbones.build import build
-from transferkit.backbones.catalogue import WeightsFile, lookup
-from transferkit.backbones.weights import fingerprint, load, locate, places, resolve, verify
+from transferkit.backbone.build import build
+from transferkit.backbone.catalogue import WeightsFile, lookup
+from transferkit.backbone.weights import fingerprint, load, locate, places, resolve, verify
 from transferkit.errors import WeightsError
 
 SPEC = lookup("mobilenet_0.25")
