@@ -48,5 +48,8 @@ def command_for(data: str, recipe: Recipe) -> str:
         if isinstance(value, list):  # steps of a policy, which no option takes
             words += ["--set", f"{key}={json.dumps(value)}"]
             continue
+        if value is True:
+            words.append(f"--{key.replace('_', '-')}")
+            continue
         words += [f"--{key.replace('_', '-')}", f"{value}"] if key in FLAGS else ["--set", f"{key}={value}"]
     return shlex.join(words)

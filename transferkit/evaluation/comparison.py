@@ -1,8 +1,12 @@
 """What a comparison of runs holds."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from transferkit.evaluation.paired import Paired
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +50,19 @@ class Comparison:
     split: str
     left_out: int
     relabelled: int = 0
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """A row for each run: its fields, and `difference`, `low`, `high` and `p` against the first."""
+        import pandas as pd
+
+        rows = []
+        for one in self.runs:
+            row = {key: value for key, value in vars(one).items() if key != "against_first"}
+            row["top1_low"], row["top1_high"] = row.pop("low"), row.pop("high")
+            found = one.against_first
+            rows.append(row | ({key: getattr(found, key) for key in PAIRED} if found else {}))
+        return pd.DataFrame(rows)
+
+
+PAIRED = ("difference", "low", "high", "p")

@@ -1,0 +1,43 @@
+"""The notebooks: bare, and run from first to last cell without a network."""
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def test_there_are_six_and_the_readme_lists_them():
+    told = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert [file.name[:3] for file in NOTEBOOKS] == [f"0{number}_" for number in range(1, 7)]
+    assert all(f"({file.name})" in told for file in NOTEBOOKS)
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_a_notebook_is_bare_and_defines_nothing(file: Path):
+    notebook = nbformat.read(file, 4)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].source.startswith(f"# {file.name[:2]} ")
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == [] and cell.execution_count is None
+            assert not any(line.lstrip().startswith(("def ", "class ")) for line in cell.source.splitlines())
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_a_notebook_runs(file: Path, tmp_path: Path, monkeypatch: Any):
+    # Whoever asks for an address outside gets none.
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    notebook = nbformat.read(file, 4)
+    made = NotebookClient(notebook, timeout=280, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    for cell in made.cells:
+        if cell.cell_type == "code":
+            assert not [one for one in cell.outputs if one.output_type == "error"]
+            assert cell.outputs, f"a cell that shows nothing: {cell.source}"
