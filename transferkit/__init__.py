@@ -1,5 +1,7 @@
 """transferkit: the best image classifier that a folder of photos allows.
 
+For example::
+
     import transferkit as tk
 
     run = tk.finetune("photos/")
