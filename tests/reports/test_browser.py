@@ -102,3 +102,15 @@ def test_axe_finds_no_serious_fault(opened: Any):
     found = opened.evaluate("axe.run()")["violations"]
     serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
     assert [(fault["id"], [node["html"][:120] for node in fault["nodes"]][:3]) for fault in serious] == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_names_everywhere_make_the_page_no_wider(browser: Any, tmp_path: Path, width: int):
+    names = [f"{'x' * 300}{number}" for number in range(10)]
+    report = make_full_report(tmp_path, names=names, title="y" * 300, notes=("z" * 300,))
+    target = tmp_path / "report.html"
+    target.write_text(page.render(report, tmp_path), encoding="utf-8")
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.goto(target.as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    tab.close()

@@ -53,7 +53,17 @@ def test_names_that_are_code_are_shown_as_text(tmp_path: Path):
     assert read(text).tags.count("script") == 1 and "<script>alert" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text and "&lt;b&gt;&amp;" in text
     pages.write(report, tmp_path)
-    assert "<script>" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+    plain = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "<script>" not in plain
+    # What turns the direction of writing would turn the words around it.
+    assert "\u202e" not in text and "\u202e" not in plain
+
+
+def test_markdown_makes_no_links_of_names(tmp_path: Path):
+    names = ["http://evil.example", "www.evil.example", "me@evil.example"]
+    plain = markdown.render(make_full_report(tmp_path, names=names, classes=3))
+    assert "http://" not in plain and "www.e" not in plain and "me@" not in plain
+    assert "me&#64;evil.example" in plain
 
 
 def test_the_pages_tell_the_same_numbers(tmp_path: Path):
@@ -67,6 +77,13 @@ def test_the_pages_tell_the_same_numbers(tmp_path: Path):
     ):
         assert number in html and number in plain
     assert f"{report.conformal.mean_size:.2f} classes on average" in html
+    for words in (
+        "McNemar p =",
+        "What to do next",
+        "more images of all classes together",
+        "Right, but least sure",
+    ):
+        assert words in html and words.lower() in plain.lower()
     assert "better by +10.0 points" in html and "<b>60.0 %</b>" not in html
 
 
