@@ -1,6 +1,6 @@
 """The study's lines as tables: test top-1 of each strategy, the regret of `auto`, and what it costs.
 
-    python benchmarks/decision/summary.py RESULTS.jsonl... [--redecide] [--cold COLD.jsonl...] > SUMMARY.md
+    python benchmarks/decision/summary.py RESULTS.jsonl... [--seed 3 4 5] [--redecide] [--cold COLD.jsonl...] > SUMMARY.md
 
 The regret of a run is the best strategy's test top-1 on the same images less its own. The best of several
 noisy figures is too high by itself, so each cell's regret against the one strategy that was best there over
@@ -136,8 +136,14 @@ def main() -> None:
     parser.add_argument("results", nargs="+", type=Path)
     parser.add_argument("--cold", nargs="+", type=Path, default=[])
     parser.add_argument("--redecide", action="store_true", help="by the rules of today")
+    parser.add_argument("--seed", nargs="+", type=int, help="these alone")
     asked = parser.parse_args()
     lines = read(asked.results)
+    if asked.seed:
+        lines = {
+            cell: {seed: runs for seed, runs in seeds.items() if seed in asked.seed}
+            for cell, seeds in lines.items()
+        }
     if asked.redecide:
         lines = {cell: redecided(seeds) for cell, seeds in lines.items()}
     cells = complete(lines)
