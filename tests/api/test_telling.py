@@ -122,6 +122,18 @@ def test_runs_that_share_nothing_are_not_compared(run: Run, tmp_path: Path):
         compare([run.folder])
 
 
+def test_sets_of_classes_are_named_where_the_run_has_them(run: Run, photos: Path):
+    result = call("predict", run.folder, photos, "--sets", "--json")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["predictions"]
+    truth = [Path(row["path"]).parent.name in row["set"].split("|") for row in rows]
+    assert sum(truth) / len(truth) >= 0.85 and all(row["pred"] in row["set"] for row in rows if row["set"])
+    numbers = json.loads((run.folder / "report.json").read_text())
+    (run.folder / "report.json").write_text(json.dumps(numbers | {"conformal": None}))
+    refused = call("predict", run.folder, photos, "--sets")
+    assert refused.exit_code == 2 and "has no sets of classes" in refused.stderr
+
+
 @pytest.mark.heat
 def test_an_image_is_explained_by_what_spoke_for_it_and_what_it_is_like(
     run: Run, photos: Path, tmp_path: Path

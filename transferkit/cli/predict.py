@@ -20,11 +20,20 @@ EXAMPLE = "\b\nExample:\n  transferkit predict runs/photos-1 new.jpg more/ > pre
     show_default=True,
     help="Crops of each image whose logits are averaged.",
 )
+@click.option(
+    "--sets", is_flag=True, help="Name the classes that hold the right one in --target-coverage of images."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def predict(
-    context: click.Context, run: str, paths: tuple[str, ...], views: str, device: str, as_json: bool
+    context: click.Context,
+    run: str,
+    paths: tuple[str, ...],
+    views: str,
+    sets: bool,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Classify images (files or folders) with a RUN; CSV on stdout.
 
@@ -33,7 +42,7 @@ def predict(
     from transferkit.api import predict as run_predict
     from transferkit.runs import Run
 
-    frame, failed = run_predict(Run.open(run), paths, device=device, views=views)
+    frame, failed = run_predict(Run.open(run), paths, device=device, views=views, sets=sets)
     if as_json:
         rows = frame.to_dict(orient="records")
         click.echo(json.dumps({"predictions": rows, "failed": failed}, ensure_ascii=False))
