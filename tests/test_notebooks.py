@@ -28,9 +28,16 @@ def test_a_notebook_is_bare_and_defines_nothing(file: Path):
             assert not any(line.lstrip().startswith(("def ", "class ")) for line in cell.source.splitlines())
 
 
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A cache that the notebooks share, as a user's do: the same digits, the same bank."""
+    return str(tmp_path_factory.mktemp("notebooks"))
+
+
 @pytest.mark.notebook
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
-def test_a_notebook_runs(file: Path, tmp_path: Path, monkeypatch: Any):
+def test_a_notebook_runs(file: Path, tmp_path: Path, shared_cache: str, monkeypatch: Any):
+    monkeypatch.setenv("TRANSFERKIT_CACHE", shared_cache)
     # Whoever asks for an address outside gets none.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

@@ -6,6 +6,17 @@ import pytest
 
 from tests.api.test_multilabel import draw_several
 
+
+@pytest.fixture(autouse=True)
+def on_jax(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JAX, and what it compiles kept: the runs of a process compile the same steps again and again."""
+    pytest.importorskip("jax")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("jax")))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
 JAX_RUN = """
 import sys
 import tests.conftest as shared
@@ -28,9 +39,7 @@ assert scored >= several.metrics["linear_map"]["val"] > several.metrics["baselin
 """
 
 
-def test_weights_and_several_labels_run_on_jax(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    pytest.importorskip("jax")
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
+def test_weights_and_several_labels_run_on_jax(photos: Path, tmp_path: Path):
     data = draw_several(tmp_path / "several", 60)
     arguments = [sys.executable, "-c", JAX_RUN, str(photos), str(data), str(tmp_path / "run-")]
     root = Path(__file__).resolve().parents[2]
@@ -61,9 +70,7 @@ for number, policy in enumerate(policies):
 """
 
 
-def test_every_policy_runs_on_jax(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    pytest.importorskip("jax")
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
+def test_every_policy_runs_on_jax(photos: Path, tmp_path: Path):
     arguments = [sys.executable, "-c", POLICIES_RUN, str(photos), str(tmp_path / "run-")]
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(arguments, cwd=root, capture_output=True, text=True, check=False)
