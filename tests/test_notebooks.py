@@ -1,5 +1,6 @@
 """The notebooks: bare, and run from first to last cell without a network."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+CI_CACHE = os.environ.get("TRANSFERKIT_CACHE") if os.environ.get("CI") else None
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
@@ -30,8 +32,11 @@ def test_a_notebook_is_bare_and_defines_nothing(file: Path):
 
 @pytest.fixture(scope="module")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A cache that the notebooks share, as a user's do: the same digits, the same bank."""
-    return str(tmp_path_factory.mktemp("notebooks"))
+    """A cache that the notebooks share, as a user's do: the same digits, the same bank.
+
+    `.ci/run` names one of its own, which has the bank of the quick start already.
+    """
+    return CI_CACHE or str(tmp_path_factory.mktemp("notebooks"))
 
 
 @pytest.mark.notebook
