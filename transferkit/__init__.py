@@ -59,13 +59,8 @@ if TYPE_CHECKING:
     from transferkit.progress import show as show_progress
     from transferkit.recipe import Recipe
 
+# Names that are not of the API.
 _PLACES = {
-    "api": (
-        "Augmented", "BackboneFeatures", "Evaluation", "Explanation", "Planned", "ReportView", "Run",
-        "TransferClassifier", "audit", "augment", "backbones", "build_model", "compare", "datasets",
-        "evaluate", "explain", "finetune", "inspect", "load", "plan", "predict", "recipes", "report",
-        "resume", "split_backbone",
-    ),
     "data.augment.called": ("Augmentation",),
     "errors": (
         "DataError", "DeviceError", "FetchError", "TrackingError", "TrainingError", "TransferkitError",
@@ -124,6 +119,8 @@ def __getattr__(name: str) -> Any:
     for place, names in _PLACES.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{place}"), name)
+    if name in __all__:
+        return getattr(import_module(f"{__name__}.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -75,6 +75,14 @@ class TrainingError(TransferkitError, RuntimeError):
     """Training cannot go on."""
 
 
+def missing_extra(asked: str, package: str, extra: str) -> UsageError:
+    """What is asked for needs a package that is not installed; says how to get it."""
+    return UsageError(
+        f"{asked} needs the package {package}, which is not installed. Install it: "
+        f"pip install 'transferkit[{extra}]'"
+    )
+
+
 def nearest_first(name: str, allowed: Iterable[str]) -> list[str]:
     """The allowed names, those most like `name` at the front."""
     names = list(allowed)

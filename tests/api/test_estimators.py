@@ -153,6 +153,8 @@ def test_bad_parameters_are_told_when_it_fits(images: pd.DataFrame):
         classifier().fit(images["path"], images["y"][:9])
     with pytest.raises(DataError, match=r"labels of several types \(int, str\)"):
         classifier().fit(images["path"], np.array([1, "1"] * 30, dtype=object))
+    with pytest.raises(DataError, match=r"label 'red\|blue': a name without '\|'"):
+        classifier().fit(images["path"], images["y"].replace("red", "red|blue"))
     images.loc[3, "path"] = "gone.png"
     with pytest.raises(DataError, match=r"1 images cannot be read, such as .*gone\.png"):
         BackboneFeatures(**TOY).fit_transform(images["path"])

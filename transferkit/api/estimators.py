@@ -12,9 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from transferkit.api.features import Backbone, by_path, files_of, opened_backbone
+from transferkit.data.index import BETWEEN_NAMES
 from transferkit.errors import DataError, UsageError
 from transferkit.recipe import Recipe
 from transferkit.strategies import FeatureSet
+from transferkit.training.pooling import WIDTHS
 
 
 class _OfImages(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -99,6 +101,11 @@ class TransferClassifier(ClassifierMixin, _OfImages):  # type: ignore[misc]
             kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
             raise DataError(f"labels of several types ({kinds}); give all as one.") from error
         names = [str(label) for label in self.classes_]
+        for name in names:
+            if BETWEEN_NAMES in name or not name or name != name.strip():
+                raise DataError(
+                    f"label {name!r}: a name without {BETWEEN_NAMES!r} and without space around it is needed."
+                )
         table = pd.DataFrame({"path": map(str, files), "label": labels.astype(str)}).drop_duplicates()
         work = opened_work(table, self._recipe())
         _, best = run_phases(work)
@@ -212,7 +219,7 @@ class BackboneFeatures(TransformerMixin, _OfImages):  # type: ignore[misc]
             words.get(self.stages, (self.stages,)) if isinstance(self.stages, str) else tuple(self.stages)
         )
         kinds = (self.kinds,) if isinstance(self.kinds, str) else tuple(self.kinds)
-        for what, asked, allowed in (("stage", stages, known), ("kind", kinds, KINDS)):
+        for what, asked, allowed in (("stage", stages, known), ("kind", kinds, tuple(WIDTHS))):
             for one in asked:
                 if one not in allowed:
                     raise UsageError(f"{what} {one!r} is not there. Allowed: {', '.join(allowed)}.")
@@ -222,6 +229,3 @@ class BackboneFeatures(TransformerMixin, _OfImages):  # type: ignore[misc]
         return {
             key: value for key, value in super().__getstate__().items() if key not in ("_backbone", "_known")
         }
-
-
-KINDS = ("means", "deviations", "grids")

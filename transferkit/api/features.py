@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.api.images import arrays_of, kept_as_files
+from transferkit.api.images import arrays_of, kept_as_files, paths_of
 from transferkit.api.inputs import check_cache, start
 from transferkit.backbone.catalogue import lookup
 from transferkit.backbone.weights import resolve
@@ -92,9 +92,7 @@ def files_of(images: Any) -> list[Path]:
         DataError: arrays that are no images.
     """
     if hasattr(images, "columns"):
-        if "path" not in images.columns:
-            raise UsageError(f"the table has no column 'path', but {', '.join(map(str, images.columns))}.")
-        images = list(images["path"])
+        images = paths_of(images)
     if isinstance(images, (str, Path)):
         raise UsageError("one path is not a list of images; give [path].")
     if arrays := arrays_of(images):

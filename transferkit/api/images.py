@@ -25,10 +25,7 @@ def predict_images(run: Run, images: Any, *, views: str, device: str) -> "pd.Dat
     table = images if hasattr(images, "columns") else None
     missing: dict[str, str] = {}
     if table is not None:
-        if "path" not in table.columns:
-            has = ", ".join(map(str, table.columns))
-            raise UsageError(f"the table has no column 'path', but {has}.")
-        paths = [Path(str(path)) for path in table["path"]]
+        paths = paths_of(table)
     elif arrays := arrays_of(images):
         source = partial(_from_arrays, arrays, chunk=batch)
         probabilities, failed = judged(run, source, len(arrays), device, views)
@@ -41,6 +38,18 @@ def predict_images(run: Run, images: Any, *, views: str, device: str) -> "pd.Dat
     failed |= {len(paths) + number: reason for number, reason in enumerate(missing.values())}
     found = _in_order(run, [*map(str, paths), *missing], probabilities, failed)
     return found if table is None else found.set_index(table.index)
+
+
+def paths_of(table: "pd.DataFrame") -> list[Path]:
+    """The column `path` of a table.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if "path" not in table.columns:
+        has = ", ".join(map(str, table.columns))
+        raise UsageError(f"the table has no column 'path', but {has}.")
+    return [Path(str(path)) for path in table["path"]]
 
 
 def arrays_of(images: Any) -> list[np.ndarray]:

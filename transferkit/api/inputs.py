@@ -11,7 +11,7 @@ from transferkit.cache import cache_root
 from transferkit.data.decode import DecodePolicy
 from transferkit.data.folder import check_is_folder, index_folder
 from transferkit.data.index import NOT_THERE, ON_REQUEST, Index
-from transferkit.errors import DataError, UsageError
+from transferkit.errors import DataError, UsageError, missing_extra
 from transferkit.planning.augmenting import check_asked
 from transferkit.progress import say
 from transferkit.recipe import AUTO, Recipe
@@ -113,10 +113,7 @@ def with_policy(recipe: Recipe) -> Recipe:
     policy = load_policy(recipe.augment)
     check_asked(recipe, policy)
     if any(step.package == "keras_cv" for step in policy.steps) and not find_spec("keras_cv"):
-        raise UsageError(
-            "steps named keras_cv.* need the package keras-cv, which is not installed: "
-            "pip install 'transferkit[kerascv]'."
-        )
+        raise missing_extra("a step named keras_cv.*", "keras-cv", "kerascv")
     if not isinstance(recipe.augment, str) or recipe.augment in policy_names():
         return recipe
     return replace(recipe, augment=policy.as_data())

@@ -41,7 +41,7 @@ def build_model(
     import keras
 
     from transferkit.backbone.build import build
-    from transferkit.training.model import is_batch_norm, set_freeze_depth
+    from transferkit.training.model import freeze_batch_norm, set_freeze_depth
 
     spec = lookup(backbone)
     if classes < 1:
@@ -55,9 +55,7 @@ def build_model(
     if not 0 <= depth <= len(stages):
         raise UsageError(f"freeze_depth {depth}: {backbone} has {len(stages)} stages, so 0 to {len(stages)}.")
     set_freeze_depth(network, stages, depth)
-    for layer in network.layers:
-        if is_batch_norm(layer):
-            layer.trainable = False
+    freeze_batch_norm(network)
     x = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(network.output)
     x = keras.layers.Dropout(dropout, name="dropout")(x) if dropout else x
     activation = "sigmoid" if classes == 1 else "softmax"

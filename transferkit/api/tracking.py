@@ -7,7 +7,7 @@ import os
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from transferkit.errors import TrackingError, UsageError
+from transferkit.errors import TrackingError, missing_extra
 from transferkit.progress import say
 from transferkit.recipe import Recipe
 from transferkit.reports import record
@@ -18,7 +18,7 @@ from transferkit.runs import Run
 R = TypeVar("R", bound=Run)
 EXPERIMENT = "transferkit"
 LONGEST = 6000  # characters of a parameter that MLflow takes
-AT_ONCE = 90  # parameters in a request; MLflow takes 100
+PARAMETERS_AT_ONCE, METRICS_AT_ONCE = 90, 900  # in a request; MLflow takes 100 and 1,000
 # MLflow would ask a server that is away for some four minutes, and tell its makers what is used.
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -80,14 +80,14 @@ def _logged(client: Any, run: Run) -> str:
     try:
         given = parameters(report, run.recipe.as_dict())
         params = [Param(key, str(value)[:LONGEST]) for key, value in given.items()]
-        for first in range(0, len(params), AT_ONCE):
-            client.log_batch(identity, params=params[first : first + AT_ONCE])
+        for first in range(0, len(params), PARAMETERS_AT_ONCE):
+            client.log_batch(identity, params=params[first : first + PARAMETERS_AT_ONCE])
         now = client.get_run(identity).info.start_time
         curves = points(report.history)
         told = [Metric(f"epoch/{point.name}", point.value, now, point.step) for point in curves]
         told += [Metric(key, value, now, 0) for key, value in metrics(report).items()]
-        for first in range(0, len(told), 900):  # MLflow takes 1,000
-            client.log_batch(identity, metrics=told[first : first + 900])
+        for first in range(0, len(told), METRICS_AT_ONCE):
+            client.log_batch(identity, metrics=told[first : first + METRICS_AT_ONCE])
         client.log_artifacts(identity, str(run.folder))
     except BaseException:
         client.set_terminated(identity, status="FAILED")
@@ -99,10 +99,7 @@ def _logged(client: Any, run: Run) -> str:
 
 def _client() -> Any:
     if find_spec("mlflow") is None:
-        raise UsageError(
-            "--mlflow needs the package mlflow, which is not installed. Install it: "
-            "pip install 'transferkit[mlflow]'"
-        )
+        raise missing_extra("--mlflow", "mlflow", "mlflow")
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient

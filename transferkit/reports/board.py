@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from transferkit.errors import UsageError
+from transferkit.errors import missing_extra
 from transferkit.evaluation.report import Report
 from transferkit.reports import figures, tracked
 from transferkit.reports.pages import MARKDOWN
@@ -29,10 +29,7 @@ def check_board() -> None:
         UsageError: no; says how to get it.
     """
     if find_spec("tensorboard") is None:
-        raise UsageError(
-            "--tensorboard needs the package tensorboard, which is not installed. Install it: "
-            "pip install 'transferkit[tensorboard]'"
-        )
+        raise missing_extra("--tensorboard", "tensorboard", "tensorboard")
 
 
 class Board:
@@ -57,11 +54,10 @@ class Board:
             rows: of its history, all so far.
         """
         others = sum(told for name, told in self._phases.items() if name != phase)
-        epochs = [row for row in rows if row.get("epoch", 1) >= 1]
-        for point in tracked.points(epochs, self._phases.get(phase, 0)):
+        for point in tracked.points(rows, self._phases.get(phase, 0)):
             curve, name = (VAL, point.name[4:]) if point.name.startswith("val_") else (TRAIN, point.name)
             self._scalar(curve, f"epoch_{name}", point.value, others + point.step)
-        self._phases[phase] = len(epochs)
+        self._phases[phase] = len(tracked.epochs(rows))
         for writer in self._writers.values():
             writer.flush()
 

@@ -13,7 +13,7 @@ from typing import Any
 from transferkit.errors import DataError
 from transferkit.evaluation.report import Report, plain
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "report.json"
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
@@ -51,6 +51,8 @@ def read(folder: Path) -> Report:
             )
         report: Report = _adapter().validate_python(content)
         return report
+    except DataError:
+        raise
     except FileNotFoundError as error:
         told = f"{folder} has no {FILE}: no run, or one of an earlier version. Train again."
         raise DataError(told) from error

@@ -56,10 +56,14 @@ def metrics(report: Report) -> dict[str, float]:
     return {key: float(value) for key, value in found.items() if value is not None and math.isfinite(value)}
 
 
+def epochs(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows of a history that are epochs; those of linear classifiers have number 0."""
+    return [row for row in rows if row.get("epoch", 1) >= 1]
+
+
 def points(rows: Sequence[Mapping[str, Any]], done: int = 0) -> Iterator[Point]:
-    """The measured values of epochs; `done` of them were told before, of whatever phase."""
-    epochs = [row for row in rows if row.get("epoch", 1) >= 1]
-    for step, row in enumerate(epochs[done:], start=done + 1):
+    """The measured values of the epochs of a history; the first `done` of these were told before."""
+    for step, row in enumerate(epochs(rows)[done:], start=done + 1):
         for key, value in row.items():
             if key not in ("phase", "epoch") and _is_number(value):
                 yield Point(key, step, float(value))
