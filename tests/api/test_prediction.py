@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import keras
 import pytest
 
 from tests.conftest import draw
-from transferkit.api.prediction import expanded
-from transferkit.errors import UsageError
+from transferkit.api.prediction import expanded, kept_model
+from transferkit.errors import DataError, UsageError
+from transferkit.runs import Run
 
 
 @pytest.fixture
@@ -24,3 +26,21 @@ def test_links_to_folders_are_followed_and_none_is_entered_twice(photos: Path):
 def test_a_folder_without_files_is_told(tmp_path: Path):
     with pytest.raises(UsageError, match="no files in "):
         expanded([tmp_path])
+
+
+def test_a_model_is_loaded_once_and_again_when_its_file_is_another(tmp_path: Path):
+    def save(start: str) -> None:
+        dense = keras.layers.Dense(1, kernel_initializer=start)
+        keras.Sequential([keras.Input((2,)), dense]).save(tmp_path / "model.keras")
+
+    save("zeros")
+    run = Run(tmp_path)
+    first = kept_model(run, "cpu")
+    assert kept_model(Run(tmp_path), "cpu") is first
+    (tmp_path / "model.keras").rename(tmp_path / "old.keras")
+    with pytest.raises(DataError, match="model"):
+        kept_model(run, "cpu")
+    save("ones")
+    again = kept_model(run, "cpu")
+    assert again is not first and again.get_weights()[0].sum() == 2
+    assert kept_model(run, "auto") is not again

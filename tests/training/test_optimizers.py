@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -199,13 +198,12 @@ def test_two_weights_of_one_path_are_an_error():
         variables_by_stage(network, find_stages(network), model)
 
 
-def test_steps_are_the_same_on_jax():
+def test_steps_are_the_same_on_jax(jax_environment: dict[str, str]):
     """Of everything that takes steps what may differ between backends, again in a process of its own."""
     here = Path(__file__).parent
     chosen = "reference_does or joins_late or l2_sp_pulls or over_that_of_the_weight or what_follows_is"
     files = [here / f"test_{name}.py" for name in ("optimizers", "penalties", "gradients", "finder")]
-    command = [sys.executable, "-m", "pytest", "-k", chosen, "-v", *files]
-    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(command, cwd=here.parents[1], env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-k", chosen, "-v", *files]
+    done = subprocess.run(command, cwd=here.parents[1], env=jax_environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "10 passed" in done.stdout

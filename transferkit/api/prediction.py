@@ -138,7 +138,7 @@ def judged(
     """
     recipe, plan = run.recipe, run.plan
     prepare(device, "float32")  # the saved layers know their own precision
-    model = load_model(run)
+    model = kept_model(run, device)
     # Runs of before the plan decided this have it in the recipe.
     policy = DecodePolicy(size_px=int(plan["image_size"]), resize=plan.get("resize", recipe.resize))
     found: list[np.ndarray] = []
@@ -178,6 +178,29 @@ def load_model(run: Run) -> Any:
         return keras.models.load_model(run.folder / "model.keras", compile=False)
     except Exception as error:  # zip, HDF5, JSON and Keras each have their own
         raise run.damaged("model.keras", error) from error
+
+
+def kept_model(run: Run, device: str) -> Any:
+    """The run's model; the last one is at hand still, unless its file was changed. Not to be built upon.
+
+    A notebook asks one classifier again and again, and a large one takes seconds to load and to trace.
+
+    Raises:
+        DataError: it cannot be loaded.
+    """
+    try:
+        found = (run.folder / "model.keras").stat()
+    except OSError as error:
+        raise run.damaged("model.keras", error) from error
+    key = (run.folder.resolve(), found.st_ino, found.st_mtime_ns, found.st_size, device)
+    if key not in _KEPT:
+        model = load_model(run)
+        _KEPT.clear()
+        _KEPT[key] = model
+    return _KEPT[key]
+
+
+_KEPT: dict[tuple[Any, ...], Any] = {}
 
 
 def expanded(paths: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:

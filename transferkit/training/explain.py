@@ -76,7 +76,10 @@ class _Slopes:
         for layer in logits.layers:
             layer.trainable = layer is shift
         self._model = Asked()
-        self._model.compile(self._recorder, _minus_asked)
+        # TensorFlow has done a few images before it has traced a program; JAX compiles one sooner than
+        # it does them operation by operation.
+        eager = keras.backend.backend() == "tensorflow"
+        self._model.compile(self._recorder, _minus_asked, run_eagerly=eager)
         self._classes = int(logits.output.shape[-1])
 
     def at(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
