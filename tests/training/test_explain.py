@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import toy_network
+from transferkit.backbone.build import build
+from transferkit.backbone.catalogue import lookup
 from transferkit.backbone.graph import find_stages, output_of
 from transferkit.strategies import FeatureSet
 from transferkit.training import model as models
@@ -61,3 +63,23 @@ def test_heat_lies_in_0_to_1_and_no_image_is_no_heat(loaded):
     found = gradcam(model, cuts[2], IMAGES, ASKED)
     assert found.shape == (5, 4, 4) and found.min() >= 0 and found.max() == 1
     assert len(gradcam(model, cuts[2], IMAGES[:0], ASKED[:0])) == 0
+
+
+@pytest.mark.parametrize("name", ["mobilenet_0.25", "vgg16"])
+def test_the_heat_of_a_real_network_is_that_of_its_heads_weights(name: str, tmp_path):
+    """Behind means alone the slope along a channel is its weight; `benchmarks/report/families.py` takes all."""
+    import keras
+
+    network = build(lookup(name), 64)
+    last = find_stages(network)[-1]
+    kernel = np.random.default_rng(1).normal(size=(last.channels, 3)).astype(np.float32)
+    head = LinearClassifier(kernel, np.zeros(3, np.float32), None, ())
+    models.classifier(network, [last], head, 3).save(tmp_path / "model.keras")
+    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+    maps = np.asarray(keras.Model(network.input, output_of(network, last.cut))(images, training=False))
+    heat = np.maximum(np.einsum("nhwc,ck->nkhw", maps, kernel), 0)
+    asked = heat.max(axis=(2, 3)).argmax(axis=1)
+    expected = heat[np.arange(2), asked]
+    found = gradcam(keras.models.load_model(tmp_path / "model.keras"), last.cut, images, asked)
+    assert found.max() == 1
+    assert np.allclose(found, expected / expected.max(axis=(1, 2), keepdims=True), atol=1e-3)

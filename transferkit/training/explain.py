@@ -44,7 +44,9 @@ def gradcam(model: Any, cut: str, images: np.ndarray, classes: np.ndarray) -> np
     finally:
         slopes_of.close()
     heat = np.concatenate(found) if found else np.zeros((0, 1, 1))
-    return np.asarray(heat / np.maximum(heat.max(axis=(1, 2), keepdims=True), 1e-12))
+    # However small: activations of random weights lie at 1e-8.
+    peak = heat.max(axis=(1, 2), keepdims=True)
+    return np.divide(heat, peak, out=np.zeros_like(heat), where=peak > 0)
 
 
 class _Slopes:
