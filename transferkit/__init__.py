@@ -58,10 +58,12 @@ if TYPE_CHECKING:
     )
     from transferkit.progress import show as show_progress
     from transferkit.recipe import Recipe
+    from transferkit.training.callbacks import Diagnose, FreezeProof, KeepBest
 
 # Names that are not of the API.
 _PLACES = {
     "data.augment.called": ("Augmentation",),
+    "training.callbacks": ("Diagnose", "FreezeProof", "KeepBest"),
     "errors": (
         "DataError", "DeviceError", "FetchError", "TrackingError", "TrainingError", "TransferkitError",
         "UnreadableImage", "UsageError", "WeightsError",
@@ -75,9 +77,12 @@ __all__ = [
     "BackboneFeatures",
     "DataError",
     "DeviceError",
+    "Diagnose",
     "Evaluation",
     "Explanation",
     "FetchError",
+    "FreezeProof",
+    "KeepBest",
     "Planned",
     "Recipe",
     "ReportView",

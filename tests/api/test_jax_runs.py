@@ -4,7 +4,6 @@ from pathlib import Path
 
 from tests.api.test_multilabel import draw_several
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -42,9 +41,7 @@ assert scored >= several.metrics["linear_map"]["val"] > several.metrics["baselin
 """
 
 
-def test_weights_and_several_labels_run_on_jax(
-    photos: Path, tmp_path: Path, jax_environment: dict[str, str]
-):
+def test_weights_and_several_labels_run_on_jax(photos: Path, tmp_path: Path, jax_environment: dict[str, str]):
     data = draw_several(tmp_path / "several", 60)
     succeeds([JAX_RUN, str(photos), str(data), str(tmp_path / "run-")], jax_environment)
 

@@ -67,7 +67,7 @@ def test_heat_lies_in_0_to_1_and_no_image_is_no_heat(loaded):
 
 @pytest.mark.parametrize("name", ["mobilenet_0.25", "vgg16"])
 def test_the_heat_of_a_real_network_is_that_of_its_heads_weights(name: str, tmp_path):
-    """Behind means alone the slope along a channel is its weight; `benchmarks/report/families.py` takes all."""
+    """Behind means alone the slope along a channel is its weight; `benchmarks/report/families.py` has all."""
     import keras
 
     network = build(lookup(name), 64)

@@ -46,7 +46,7 @@ def gradcam(model: Any, cut: str, images: np.ndarray, classes: np.ndarray) -> np
     heat = np.concatenate(found) if found else np.zeros((0, 1, 1))
     # However small: activations of random weights lie at 1e-8.
     peak = heat.max(axis=(1, 2), keepdims=True)
-    return np.divide(heat, peak, out=np.zeros_like(heat), where=peak > 0)
+    return np.asarray(np.divide(heat, peak, out=np.zeros_like(heat), where=peak > 0))
 
 
 class _Slopes:
