@@ -108,3 +108,16 @@ def test_the_cell_of_the_data_is_lit(tmp_path: Path):
 
 def test_what_to_do_next_is_never_empty(tmp_path: Path):
     assert "Nothing in the numbers asks for a change." in page.render(make_report(), tmp_path)
+
+
+def test_bare_pixels_are_told_and_advise_where_the_network_adds_nothing(tmp_path: Path):
+    plain = page.render(make_report(), tmp_path)
+    assert "16 x 16 pixels" not in plain
+    worse = make_report(pixels_score={"val": 0.5, "test": 0.6})
+    assert "60.0 %" in page.render(worse, tmp_path) and "add nothing here" not in page.render(worse, tmp_path)
+    best = {"val": 1.0, "test": 1.0}
+    for text in (
+        page.render(make_report(pixels_score=best), tmp_path),
+        markdown.render(make_report(pixels_score=best), {}),
+    ):
+        assert "logistic regression on 16 x 16 pixels" in text and "add nothing here" in text

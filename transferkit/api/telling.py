@@ -8,6 +8,7 @@ import numpy as np
 from transferkit.api.comparing import answered
 from transferkit.api.judging import outlook, trust
 from transferkit.api.picturing import doubts, gallery
+from transferkit.api.pixels import pixels_score
 from transferkit.api.reference import write_reference
 from transferkit.api.work import Candidate, Work
 from transferkit.backbone.cost import layer_costs
@@ -30,6 +31,7 @@ def told(work: Work, best: Candidate, device: Device, folder: Path) -> dict[str,
     """
     found = trust(work, best) | outlook(work)
     with work.watch.part("evaluation"):
+        found["pixels_score"] = pixels_score(work)
         found["against"] = _against(work, best)
     with work.watch.part("report"):
         found["gallery"] = gallery(work, best, folder)

@@ -150,6 +150,8 @@ class Report:
     # mAP, which then is the mean of the classes' shares of the images
     baseline_score: Mapping[str, float]
     kept: str  # "linear", "multistage" or "fine-tuned"
+    # by split, 0..1, top-1 of logistic regression on 16 x 16 pixels; where the backbone has random weights
+    pixels_score: Mapping[str, float] = field(default_factory=dict)
     kept_reason: str = ""
     measure: str = "top1"  # "map" for multi-label data
     # rows of phase, epoch, loss, val_loss, top1, val_top1 (or val_map), learning_rate, seconds
@@ -272,7 +274,8 @@ class Report:
 
     def _scores(self) -> dict[str, Any]:
         if not self.multilabel:
-            return {"linear_top1": self.linear_score, "majority_top1": self.baseline_score}
+            found = {"linear_top1": self.linear_score, "majority_top1": self.baseline_score}
+            return found | ({"pixels_top1": self.pixels_score} if self.pixels_score else {})
         return {
             "task": "multi-label",
             "threshold": self.multi_label(self.headline).threshold,

@@ -114,6 +114,7 @@ def _comparison(report: Report) -> str:
     splits, measure = list(report.splits), MEASURES[report.measure]
     scores: dict[str, Mapping[str, float]] = {
         f"{measure} of {BASELINES[report.measure]}": report.baseline_score,
+        **({PIXELS: report.pixels_score} if report.pixels_score else {}),
         f"{measure} of the linear classifier": report.linear_score,
         f"**{measure} of this model**": {split: report.score(split) for split in splits},
     }
@@ -141,6 +142,7 @@ def _earlier(found: Against, judged: str, splits: Sequence[str]) -> list[str]:
 
 
 BASELINES = {"top1": "always the most frequent class", "map": "the same answer for every image"}
+PIXELS = "top-1 of logistic regression on 16 x 16 pixels"
 DETAILS = {
     "macro F1": "macro_f1",
     "balanced accuracy": "balanced_accuracy",

@@ -8,14 +8,13 @@ from transferkit.evaluation.report import MEASURES, Report
 from transferkit.printable import visible
 from transferkit.reports import drawings, facts, figures, matrix, multilabel, sections
 from transferkit.reports.cells import Cell, Table, cell, share, table
-from transferkit.reports.markdown import DETAILS
+from transferkit.reports.markdown import BASELINES, DETAILS, PIXELS
 from transferkit.reports.trust import against_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FILES = Path(__file__).with_name("html")
-BASELINES = {"top1": "always the most frequent class", "map": "the same answer for every image"}
 
 
 def render(report: Report, folder: Path) -> str:
@@ -147,6 +146,7 @@ def _compared(report: Report) -> Table:
     splits, measure = list(report.splits), MEASURES[report.measure]
     scores = {
         f"{measure} of {BASELINES[report.measure]}": report.baseline_score,
+        **({PIXELS: report.pixels_score} if report.pixels_score else {}),
         f"{measure} of the linear classifier": report.linear_score,
         f"{measure} of this model": {split: report.score(split) for split in splits},
     }

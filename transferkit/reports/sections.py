@@ -24,6 +24,12 @@ WORDS = {"little": "little data", "lots": "lots of data"}
 def next_steps(report: Report) -> list[str]:
     """What would better the classifier most, in words; at least one."""
     steps = [found.advice + "." for found in report.diagnosis if found.advice]
+    bare = report.pixels_score.get(report.headline, 0.0)
+    if bare >= report.score(report.headline):
+        steps.append(
+            f"Logistic regression on 16 x 16 pixels reaches {bare:.1%}: the random weights of this backbone "
+            "add nothing here. Have its ImageNet weights ('transferkit weights where')."
+        )
     if report.doubts and report.doubts.suspects:
         steps.append(
             f"Look at the suspect labels below ({report.doubts.doubted} images), fill in fixes.csv where one "
