@@ -1,6 +1,5 @@
 """The documentation: it builds without a warning, tells every public name, and its commands are real ones."""
 
-import re
 import shlex
 import subprocess
 import sys
@@ -11,20 +10,8 @@ import click
 import pytest
 
 import transferkit as tk
+from tests.told_commands import CHECKOUT, commands
 from transferkit.cli import cli
-
-CHECKOUT = Path(__file__).parents[1]
-PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
-
-
-def commands() -> list[tuple[str, str]]:
-    """(page, command) of every line of a shell block that begins with `transferkit`."""
-    found = []
-    for page in PAGES:
-        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M):
-            lines = block.replace("\\\n", " ").splitlines()
-            found += [(page.name, line) for line in lines if line.startswith("transferkit ")]
-    return found
 
 
 @pytest.mark.parametrize(("page", "line"), commands())
