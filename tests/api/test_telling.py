@@ -12,11 +12,14 @@ from tests.api.test_finetune import recipe
 from tests.conftest import draw_classes
 from transferkit.api import finetune
 from transferkit.api.comparing import compare
+from transferkit.api.reference import last_cut, read_reference
 from transferkit.api.rereporting import report
 from transferkit.cli import cli
+from transferkit.data.decode import DecodePolicy, decode
 from transferkit.errors import DataError, UsageError
 from transferkit.reports import record
 from transferkit.runs import Run
+from transferkit.training.described import describer
 
 pytestmark = [pytest.mark.told, pytest.mark.usefixtures("toy")]
 
@@ -45,6 +48,24 @@ def test_a_run_keeps_numbers_and_pictures_from_which_its_pages_are_made_again(ru
         (run.folder / name).unlink()
     assert report(run.folder) == run.folder / "report.html"
     assert {name: (run.folder / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("strategy", ["linear", "full"])
+def test_the_reference_is_what_the_saved_model_says_of_train(strategy: str, photos: Path, tmp_path: Path):
+    import keras
+
+    rate = {"learning_rate": 3e-2} if strategy == "full" else {}
+    run = finetune(photos, recipe(strategy=strategy, batch_size=4, epochs=6, **rate), out=tmp_path / "run")
+    assert (run.metrics["kept"] == "fine-tuned") == (strategy == "full")
+    found = read_reference(run)
+    splits = pd.read_csv(run.folder / "splits.csv")
+    assert sorted(found.paths) == sorted(splits.loc[splits["split"] == "train", "path"])
+    images = np.stack([decode(photos / path, DecodePolicy(size_px=32)) for path in found.paths])
+    model = keras.models.load_model(run.folder / "model.keras")
+    means = describer(model, last_cut(run)[0]).predict_on_batch(images)[:, : found.features.shape[1]]
+    assert np.allclose(found.features, means, rtol=2e-3, atol=1e-3)
+    cost = record.read(run.folder).cost
+    assert cost is not None and cost.images_per_second
 
 
 def test_a_page_is_made_again_without_tensorflow(run: Run):

@@ -16,6 +16,8 @@ from transferkit.training.evidence import subsample
 FILE = "reference.npz"
 # More tell nothing more, and the file stays small: 1,280 channels of a thousand images are 2.5 MB.
 MOST = 1000
+# Batches that are timed, where no more need pass: the first is apart.
+TIMED = 5
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,33 @@ class Reference:
 def write_reference(work: Work, best: Candidate, folder: Path) -> float | None:
     """Write the reference of a run; what cannot be decoded any more is left out.
 
+    Where nothing of the backbone has moved the bank has it, and some images pass the model for its pace alone.
+
     Returns:
         Images a second that passed the model, the first batch apart; None where there was one alone.
     """
     train = work.rows["train"]
     rows = train[subsample(work.labels[train], MOST, work.recipe.seed)]
+    unmoved = best.fitted is not None
+    passed = rows[: TIMED * work.extractor.batch_size] if unmoved else rows
+    features, kept, rate = _passed(work, best, passed)
+    if unmoved:
+        features, kept = work.bank.at([work.extractor.stages[-1].name], rows), rows
+    files = work.index.files.iloc[kept]
+    aside = folder / f".{FILE}"
+    with aside.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            features=features.astype(np.float16),
+            paths=np.array(files["path"], dtype=np.str_),
+            labels=np.array(files["label"], dtype=np.str_),
+        )
+    aside.rename(folder / FILE)
+    return rate
+
+
+def _passed(work: Work, best: Candidate, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float | None]:
+    """Means of the last stage of the finished model, the rows they are of, and images a second."""
     extractor = work.extractor
     paths = [work.index.root / path for path in work.index.files["path"].iloc[rows]]
     model = describer(best.model, extractor.stages[-1].cut)
@@ -50,19 +74,10 @@ def write_reference(work: Work, best: Candidate, folder: Path) -> float | None:
             started = time.perf_counter()
             features.append(described(model, chunk.images, len(work.class_names), extractor.batch_size)[0])
             seconds.append((time.perf_counter() - started, len(chunk.rows)))
-            kept += [int(rows[row]) for row in chunk.rows]
-    files = work.index.files.iloc[kept]
-    aside = folder / f".{FILE}"
-    with aside.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            features=np.concatenate(features).astype(np.float16),
-            paths=np.array(files["path"], dtype=np.str_),
-            labels=np.array(files["label"], dtype=np.str_),
-        )
-    aside.rename(folder / FILE)
+            kept.append(rows[chunk.rows])
     whole = [(spent, count) for spent, count in seconds[1:] if count == extractor.batch_size]
-    return sum(count for _, count in whole) / sum(spent for spent, _ in whole) if whole else None
+    rate = sum(count for _, count in whole) / sum(spent for spent, _ in whole) if whole else None
+    return np.concatenate(features), np.concatenate(kept), rate
 
 
 def read_reference(run: Run) -> Reference:
