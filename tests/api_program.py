@@ -45,7 +45,7 @@ def learn(images: list[str], labels: list[str]) -> None:
     bottom, top = tk.split_backbone(model, at="stage2")
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     arrays, numbers = np.zeros((4, 32, 32, 3)), np.zeros(4, int)
-    best, why, proof = tk.KeepBest(arrays, numbers), tk.Diagnose(val_images=4), tk.FreezeProof()
+    best, why, proof = tk.KeepBest(arrays, numbers), tk.Diagnose(arrays, numbers), tk.FreezeProof()
     model.fit(arrays, numbers, validation_data=(arrays, numbers), callbacks=[best, why, proof])
     print(best.kept, best.top1, [one.sentence for one in why.findings], proof.moved, proof.stayed)
     print(bottom, top, tk.Augmentation("strong", 224)(np.zeros((1, 256, 256, 3))))

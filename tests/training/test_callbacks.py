@@ -49,21 +49,58 @@ def test_the_start_comes_back_where_no_epoch_is_better():
     assert all((old == new).all() for old, new in zip(before, made.get_weights(), strict=True))
 
 
+def test_an_epoch_without_numbers_is_not_kept():
+    made = model(float("nan"), kernel=1.0)
+    before = made.get_weights()
+    best, why = tk.KeepBest(IMAGES, LABELS), tk.Diagnose(IMAGES, LABELS)
+    made.fit(IMAGES, LABELS, epochs=2, verbose=0, callbacks=[best, why])
+    assert best.kept == 0 and all((a == b).all() for a, b in zip(before, made.get_weights(), strict=True))
+    assert why.findings[0].finding == "rate too high" and "from epoch 1 on" in why.findings[0].evidence
+
+
+def test_a_dataset_is_judged_as_its_arrays_are():
+    import tensorflow as tf
+
+    batches = tf.data.Dataset.from_tensor_slices((IMAGES, np.eye(2)[LABELS])).batch(16)
+    kept = []
+    for given in ((IMAGES, LABELS), (batches,)):
+        made = model(0.5)
+        best = tk.KeepBest(*given)
+        made.fit(IMAGES, LABELS, epochs=2, shuffle=False, verbose=0, callbacks=[best])
+        kept.append((best.kept, best.top1, made.get_weights()[0].tolist()))
+    assert kept[0] == kept[1] and kept[0][0] == 2
+
+
 def test_what_cannot_be_judged_is_refused():
     with pytest.raises(tk.DataError, match="40 val images and 3 labels"):
         tk.KeepBest(IMAGES, LABELS[:3])
+    with pytest.raises(tk.DataError, match=r"labels such as \['cat'\]"):
+        tk.KeepBest(IMAGES[:1], ["cat"])
+    with pytest.raises(tk.DataError, match="labels 1 to 2, and the model has 2 classes"):
+        model(0.1).fit(IMAGES, LABELS, verbose=0, callbacks=[tk.KeepBest(IMAGES, LABELS + 1)])
     plain = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
     plain.compile("sgd", "mse")
     with pytest.raises(tk.UsageError, match="end it with a softmax"):
         plain.fit(IMAGES, LABELS, verbose=0, callbacks=[tk.KeepBest(IMAGES, LABELS)])
 
 
-def test_curves_are_read_and_what_is_missing_is_named():
-    made, why = model(1e-9), tk.Diagnose(val_images=40)
-    made.fit(IMAGES, LABELS, validation_data=(IMAGES, LABELS), epochs=3, verbose=0, callbacks=[why])
-    assert why.findings and "underfitting" in {one.finding for one in why.findings}
-    with pytest.raises(tk.UsageError, match="no val_loss in accuracy, loss"):
-        made.fit(IMAGES, LABELS, verbose=0, callbacks=[tk.Diagnose(val_images=40)])
+@pytest.mark.parametrize(
+    ("rate", "kernel", "finding"),
+    [(1e-9, 0.0, "rate too low"), (300.0, 3.0, "rate too high"), (0.5, 0.0, "sound")],
+)
+def test_curves_are_read(rate: float, kernel: float, finding: str):
+    made, why = model(rate, kernel), tk.Diagnose(IMAGES, LABELS)
+    told = LABELS if finding != "rate too high" else 1 - LABELS
+    made.fit(IMAGES, told, epochs=4, verbose=0, callbacks=[why])
+    assert finding in {one.finding for one in why.findings}, why.findings
+    assert not any("--" in one.advice for one in why.findings)
+
+
+def test_a_missing_metric_is_named():
+    made = keras.models.clone_model(model(0.1))
+    made.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(tk.UsageError, match="no accuracy in loss"):
+        made.fit(IMAGES, LABELS, verbose=0, callbacks=[tk.Diagnose(IMAGES, LABELS)])
 
 
 def test_a_layer_that_was_frozen_too_late_is_found_out():
@@ -77,7 +114,7 @@ def test_a_layer_that_was_frozen_too_late_is_found_out():
     made.fit(images, LABELS[:8], verbose=0)
     network.trainable = False
     with pytest.raises(tk.TrainingError, match="weights of frozen layers moved"):
-        made.fit(images, LABELS[:8], verbose=0, callbacks=[tk.FreezeProof()])
+        made.fit(images, LABELS[:8], verbose=0, callbacks=[tk.KeepBest(images, LABELS[:8]), tk.FreezeProof()])
     made.compile("sgd", "sparse_categorical_crossentropy")
     proof = tk.FreezeProof()
     made.fit(images, LABELS[:8], verbose=0, callbacks=[proof])

@@ -38,7 +38,7 @@ class Reference:
 def write_reference(work: Work, best: Candidate, folder: Path) -> float | None:
     """Write the reference of a run; what cannot be decoded any more is left out.
 
-    Where nothing of the backbone has moved the bank has it, and some images pass the model for its pace alone.
+    Where nothing of the backbone has moved the bank has it, and images pass the model for its pace alone.
 
     Returns:
         Images a second that passed the model, the first batch apart; None where there was one alone.

@@ -1,6 +1,8 @@
 """What the loop of this package sees to, for those who call Keras' `fit` themselves."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,6 +15,102 @@ from transferkit.training.stopping import Standing, beats, surely_higher, surely
 
 # Below it a probability is taken to be it: no single image shall make a loss infinite.
 LEAST = 1e-7
+# How far the sum of a softmax may be from 1: bfloat16 has eight bits.
+ROUNDED = 1e-2
+ADVICE = {
+    "rate too high": "Compile with a third of the rate",
+    "rate too low": "Compile with three times the rate",
+    "overfitting": (
+        "More images, augmentation (Augmentation), fewer layers that train, dropout or label smoothing work "
+        "against it"
+    ),
+    "underfitting": "Let more layers train (freeze_depth of build_model), or take a larger backbone",
+    "not finished": "Give fit more epochs",
+}
+
+
+class _Val:
+    """Labelled images that a model is judged by.
+
+    Args:
+        images: as the model takes them, `(n, S, S, 3)`; or a batched `tf.data.Dataset` of images and labels,
+            always in the same order.
+        labels: class numbers `(n,)` or `(n, 1)`, or one-hot `(n, C)`; None where the dataset has them.
+        batch_size: images in a step.
+    """
+
+    def __init__(self, images: Any, labels: Any, batch_size: int) -> None:
+        self._images, self._batch = images, batch_size
+        self._labels = None if labels is None else _numbers(labels)
+        if self._labels is None:
+            return
+        count = len(images) if hasattr(images, "shape") else -1
+        if count < 1 or count != len(self._labels):
+            told = "images that are no array" if count < 0 else f"{count} val images"
+            raise DataError(
+                f"{told} and {len(self._labels)} labels: as many are needed in one array, or a "
+                "batched tf.data.Dataset of both without labels beside it."
+            )
+
+    def _batches(self) -> Iterator[tuple[Any, np.ndarray]]:
+        if self._labels is None:
+            for given in self._images:
+                if not isinstance(given, tuple) or len(given) < 2:
+                    raise DataError(
+                        "val gives images without labels; a dataset of (images, labels) is needed."
+                    )
+                yield given[0], _numbers(keras.ops.convert_to_numpy(given[1]))
+            return
+        for at in range(0, len(self._labels), self._batch):
+            yield self._images[at : at + self._batch], self._labels[at : at + self._batch]
+
+    def judged(self, model: Any) -> tuple[Standing, list[float]]:
+        """Top-1 and mean log-loss, and the log-loss of each image; NaN where the model gives no numbers.
+
+        Raises:
+            UsageError: the model gives no probabilities.
+            DataError: labels that are no classes of the model.
+        """
+        losses, right = [], []
+        for images, labels in self._batches():
+            given = np.asarray(model.predict_on_batch(images), np.float64)
+            own, others = _split(given, labels)
+            losses += (-np.log(np.maximum(own, LEAST))).tolist()
+            # Ties go to the other class: no constant answer is right.
+            right += (own > others).tolist()
+        if not losses:
+            raise DataError("val has no image.")
+        return Standing(float(np.mean(right)), float(np.mean(losses))), losses
+
+
+def _numbers(labels: Any) -> np.ndarray:
+    found = np.asarray(labels)
+    if found.dtype.kind not in "iufb":
+        raise DataError(
+            f"labels such as {found.ravel()[:1].tolist()}: class numbers from 0, or one-hot rows, are needed."
+        )
+    several = found.ndim == 2 and found.shape[1] > 1
+    return np.asarray(found.argmax(axis=1) if several else found.ravel(), np.int64)
+
+
+def _split(given: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of the own class, and the highest of the others, of each image."""
+    if given.ndim != 2:
+        raise UsageError(f"the model gives an array of shape {given.shape}; probabilities (N, C) are needed.")
+    if given.shape[1] == 1:
+        given = np.concatenate([1 - given, given], axis=1)
+    finite = np.isfinite(given).all()
+    if finite and (given.min() < 0 or not np.allclose(given.sum(axis=1), 1, atol=ROUNDED)):
+        raise UsageError("what the model gives are no probabilities; end it with a softmax.")
+    if labels.min() < 0 or labels.max() >= given.shape[1]:
+        raise DataError(
+            f"labels {labels.min()} to {labels.max()}, and the model has {given.shape[1]} classes: numbers "
+            f"0 to {given.shape[1] - 1} are needed."
+        )
+    rows = np.arange(len(given))
+    others = given.copy()
+    others[rows, labels] = -1
+    return given[rows, labels], others.max(axis=1)
 
 
 class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
@@ -21,42 +119,40 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no 
     Keras' own `EarlyStopping(restore_best_weights=True)` knows no start: if every epoch is worse than the
     model that `fit` was given, it keeps the least bad. Here an epoch takes the place of the start if it is
     right on no fewer val images and its log-loss is lower by more than one standard error of the difference,
-    image by image, or it is right on surely more; of such epochs that of the lowest log-loss is kept.
+    image by image, or it is right on surely more; of such epochs that of the lowest log-loss is kept. An
+    epoch that gives no numbers is none of them.
+
+    Args:
+        images: of val, as the model takes them, `(n, S, S, 3)`; or a batched `tf.data.Dataset` of images and
+            labels, always in the same order.
+        labels: class numbers `(n,)`, or one-hot `(n, C)`; None where the dataset has them.
+        batch_size: images in a step.
 
     Attributes:
-        kept: the epoch whose weights the model has, from 1; 0 for what it began with.
-        top1: of val, of what is kept, 0..1.
+        kept: the epoch that is best, from 1; 0 for what `fit` began with.
+        top1: of val, of that epoch, 0..1.
+
+    Raises:
+        DataError: not as many labels as images, none, or labels that are no classes of the model.
+        UsageError: in `fit`: the model gives no probabilities.
     """
 
-    def __init__(self, images: Any, labels: Any, batch_size: int = 32) -> None:
-        """Hold on to val.
-
-        Args:
-            images: of val, as the model takes them, `(n, S, S, 3)`.
-            labels: class numbers `(n,)`, or one-hot `(n, C)`.
-            batch_size: images in a step.
-
-        Raises:
-            DataError: not as many labels as images, or none.
-        """
+    def __init__(self, images: Any, labels: Any = None, batch_size: int = 32) -> None:
         super().__init__()
-        labels = np.asarray(labels)
-        self._images, self._batch = images, batch_size
-        self._labels = labels.argmax(axis=1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.ravel()
-        if not len(self._labels) or len(self._labels) != len(images):
-            raise DataError(f"{len(images)} val images and {len(self._labels)} labels: as many are needed.")
+        self._val = _Val(images, labels, batch_size)
         self.kept, self.top1 = 0, math.nan
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Judge what `fit` was given."""
-        self.kept = 0
-        self._start, self._start_losses = self._judged()
+        self._start, self._start_losses = self._val.judged(self.model)
+        if not math.isfinite(self._start.loss):
+            raise TrainingError("the model gives no numbers before it has been trained: NaN or infinity.")
+        self.kept, self.top1 = 0, self._start.reached
         self._best, self._weights = self._start, self.model.get_weights()
-        self.top1 = self._start.reached
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Judge an epoch, and hold on to it if it is the best."""
-        found, losses = self._judged()
+        found, losses = self._val.judged(self.model)
         if not beats(found, self._start, len(losses), ranked=False):
             return
         higher = surely_higher(found, self._start, len(losses))
@@ -68,115 +164,126 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no 
 
     def on_train_end(self, logs: Any = None) -> None:
         """Give the model what is kept."""
-        self.model.set_weights(self._weights)
+        self.restore()
 
-    def _judged(self) -> tuple[Standing, list[float]]:
-        chunks = range(0, len(self._labels), self._batch)
-        found = [self.model(self._images[at : at + self._batch], training=False) for at in chunks]
-        given = np.concatenate([keras.ops.convert_to_numpy(part) for part in found]).astype(np.float64)
-        if given.shape[1] == 1:
-            given = np.concatenate([1 - given, given], axis=1)
-        if given.min() < 0 or not np.allclose(given.sum(axis=1), 1, atol=1e-3):
-            raise UsageError("KeepBest needs a model that gives probabilities; end it with a softmax.")
-        own = given[np.arange(len(given)), self._labels.astype(int)]
-        losses = -np.log(np.maximum(own, LEAST))
-        # Ties go to the other class: no constant answer is right.
-        others = given.copy()
-        others[np.arange(len(given)), self._labels.astype(int)] = -1
-        right = float((own > others.max(axis=1)).mean())
-        return Standing(right, float(losses.mean())), losses.tolist()
+    def restore(self) -> None:
+        """Give the model what is kept; to be called where `fit` was interrupted and so did not."""
+        self.model.set_weights(self._weights)
 
 
 class Diagnose(keras.callbacks.Callback):  # type: ignore[misc]
     """Say at the end of `fit` what its curves show: overfitting, underfitting, a rate too high or too low.
 
-    It needs `validation_data`, and `metrics=["accuracy"]` in `compile`.
+    It needs `metrics=["accuracy"]` in `compile`, and judges val itself.
+
+    Args:
+        images, labels, batch_size: of val, see `KeepBest`.
 
     Attributes:
-        findings: what was found, the most pressing first; see `evaluation.diagnosis`.
+        findings: what was found, the most pressing first, each with `finding`, `evidence` and `advice`.
+
+    Raises:
+        DataError, UsageError: see `KeepBest`; no accuracy among the metrics.
     """
 
-    def __init__(self, val_images: int) -> None:
-        """Of a val set of some size.
-
-        Args:
-            val_images: how many images it has: what the noise of its accuracy is judged by.
-        """
+    def __init__(self, images: Any, labels: Any = None, batch_size: int = 32) -> None:
         super().__init__()
-        self._images = val_images
+        self._val = _Val(images, labels, batch_size)
         self.findings: tuple[Diagnosis, ...] = ()
-        self._rows: list[dict[str, float]] = []
-        self._rate = 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Forget an earlier `fit`."""
-        self._rows, self._rate, self.findings = [], 0.0, ()
+        """Judge what `fit` was given, and forget an earlier one."""
+        self.findings, self._rate = (), 0.0
+        self._losses: list[float] = []
+        self._top1: list[float] = []
+        self._val_losses: list[float] = []
+        self._val_top1: list[float] = []
+        self._start, losses = self._val.judged(self.model)
+        self._images = len(losses)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Take down an epoch."""
-        row = {key.replace("sparse_categorical_", "").replace("categorical_", ""): float(value)
-               for key, value in (logs or {}).items()}  # fmt: skip
-        missing = [key for key in ("loss", "accuracy", "val_loss", "val_accuracy") if key not in row]
-        if missing:
+        told = {key: float(value) for key, value in (logs or {}).items() if not key.startswith("val_")}
+        names = [key for key in told if key == "acc" or key.endswith("accuracy")]
+        if not names:
             raise UsageError(
-                f"Diagnose finds no {missing[0]} in {', '.join(row) or 'the logs'}: give fit "
-                'validation_data, and compile metrics=["accuracy"].'
+                f"Diagnose finds no accuracy in {', '.join(told) or 'the logs'}: compile "
+                'metrics=["accuracy"].'
             )
-        self._rows.append(row)
+        found, _ = self._val.judged(self.model)
+        self._losses.append(told["loss"])
+        self._top1.append(told[names[0]])
+        self._val_losses.append(found.loss)
+        self._val_top1.append(found.reached)
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         self._rate = max(self._rate, float(rate))
 
     def on_train_end(self, logs: Any = None) -> None:
         """Read the curves."""
-        if not self._rows:
+        if not self._losses:
             return
-        curves = Curves(
-            phase="fit",
-            train_top1=self._curve("accuracy"),
-            val_top1=self._curve("val_accuracy"),
-            train_loss=self._curve("loss"),
-            val_loss=self._curve("val_loss"),
-            val_images=self._images,
-            epochs=self.params["epochs"],
-            rate=self._rate,
+        found = self._lost() or diagnose(
+            Curves(
+                phase="fit",
+                train_top1=tuple(self._top1),
+                val_top1=tuple(self._val_top1),
+                train_loss=tuple(self._losses),
+                val_loss=tuple(self._val_losses),
+                val_images=self._images,
+                start_loss=self._start.loss,
+                epochs=len(self._losses),
+                rate=self._rate,
+            )
         )
-        self.findings = diagnose(curves)
-        for finding in self.findings:
-            say(finding.sentence)
+        # The rules advise by options of the command line.
+        self.findings = tuple(replace(one, advice=ADVICE.get(one.finding, "")) for one in found)
+        for one in self.findings:
+            say(one.sentence)
 
-    def _curve(self, key: str) -> tuple[float, ...]:
-        return tuple(row[key] for row in self._rows)
+    def _lost(self) -> tuple[Diagnosis, ...]:
+        """What there is to say where the loss is no number any more."""
+        for epoch, both in enumerate(zip(self._losses, self._val_losses, strict=True), start=1):
+            if not all(map(math.isfinite, both)):
+                told = f"fit: the loss is no number from epoch {epoch} on, at the rate {self._rate:.2g}"
+                return (Diagnosis("rate too high", told, ""),)
+        return ()
 
 
 class FreezeProof(keras.callbacks.Callback):  # type: ignore[misc]
-    """Prove at the end of `fit` that what should not train did not, to the bit.
+    """Prove after each epoch that what should not train did not, to the bit.
 
     A layer whose `trainable` is set to False after `compile` looks frozen and trains on; Keras does not tell.
 
     Attributes:
-        moved: paths of the weights that changed.
-        stayed: of those that did not.
+        moved: paths of the weights that had changed after some epoch.
+        stayed: of those that had not.
+
+    Raises:
+        TrainingError: in `fit`: a weight of a layer that is frozen moved.
     """
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Take down what there is."""
-        self.moved: list[str] = []
-        self.stayed: list[str] = []
-        self._frozen = {
-            weight.path for layer in _inner(self.model) if not layer.trainable for weight in layer.weights
+        frozen = {
+            id(weight) for layer in _inner(self.model) if not layer.trainable for weight in layer.weights
         }
-        self._before = {weight.path: np.array(weight.numpy()) for weight in self.model.weights}
+        # By place: two networks built alike have weights of the same path.
+        self._frozen = [id(weight) in frozen for weight in self.model.weights]
+        self._before = [np.array(values) for values in self.model.get_weights()]
+        self._paths = [weight.path for weight in self.model.weights]
+        self._changed = [False] * len(self._paths)
+        self.moved: list[str] = []
+        self.stayed = list(self._paths)
 
-    def on_train_end(self, logs: Any = None) -> None:
-        """Compare.
-
-        Raises:
-            TrainingError: a weight of a layer that is frozen moved.
-        """
-        for weight in self.model.weights:
-            same = np.array_equal(self._before[weight.path], weight.numpy(), equal_nan=True)
-            (self.stayed if same else self.moved).append(weight.path)
-        if wrong := [path for path in self.moved if path in self._frozen]:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Compare: here, for at the end `KeepBest` may have put the start back."""
+        pairs = zip(self._before, self.model.get_weights(), strict=True)
+        differ = [not np.array_equal(old, new, equal_nan=old.dtype.kind == "f") for old, new in pairs]
+        self._changed = [one or other for one, other in zip(self._changed, differ, strict=True)]
+        told = list(zip(self._paths, self._changed, self._frozen, strict=True))
+        self.moved = [path for path, changed, _ in told if changed]
+        self.stayed = [path for path, changed, _ in told if not changed]
+        if wrong := [path for path, changed, frozen in told if changed and frozen]:
             raise TrainingError(
                 f"{len(wrong)} weights of frozen layers moved, such as {wrong[0]}. Set `trainable` before "
                 "`compile`, or compile again."
