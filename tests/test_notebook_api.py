@@ -42,6 +42,8 @@ def test_settings_win_over_a_recipe_and_that_over_the_defaults(run: tk.Run, phot
         tk.finetune(photos, "similar-litle")
     with pytest.raises(tk.UsageError, match="Did you mean 'epochs'"):
         tk.finetune(photos, epoch=3)
+    with pytest.raises(tk.UsageError, match="strategy"):
+        tk.finetune(photos, tk.Recipe(strategy="lineal"))
 
 
 def test_paths_arrays_and_tables_are_predicted_in_their_order(run: tk.Run, photos: Path, tmp_path: Path):
@@ -65,6 +67,14 @@ def test_paths_arrays_and_tables_are_predicted_in_their_order(run: tk.Run, photo
     with pytest.raises(UsageError, match="no column 'path', but file"):
         run.predict(pd.DataFrame({"file": ["a"]}))
     assert len(run.predict(photos / "red")) == 20
+    mixed = run.predict(iter([files[0], str(tmp_path / "gone.png"), photos / "red", files[1]]))
+    red = sorted(map(str, (photos / "red").glob("*.png")))
+    assert list(mixed["path"]) == [str(files[0]), str(tmp_path / "gone.png"), *red, str(files[1])]
+    assert list(mixed["pred"].notna()) == [True, False, *[True] * 21]
+    with pytest.raises(tk.DataError, match="looks like one image"):
+        run.predict(pixels[0])
+    frame, failed = tk.predict(run, str(files[0]))
+    assert len(frame) == 1 and not failed
 
 
 def test_grey_and_transparent_arrays_are_seen_as_their_files_are(run: tk.Run, tmp_path: Path):
@@ -160,7 +170,11 @@ def test_a_policy_is_called_on_arrays_and_in_a_data_set():
     np.testing.assert_array_equal(found, again(images))
     assert not np.array_equal(found, first(images)), "each call draws anew"
     mapped = tf.data.Dataset.from_tensor_slices(images).batch(3).map(tk.Augmentation("standard", 32))
-    assert [batch.shape for batch in mapped] == [(3, 32, 32, 3)] * 2
+    epochs = [np.concatenate(list(mapped)) for _ in range(2)]
+    assert epochs[0].shape == (6, 32, 32, 3)
+    assert not np.array_equal(*epochs), "each epoch draws anew"
+    with pytest.raises(tk.UsageError, match="mixup mixes the labels of a batch too"):
+        tk.Augmentation(["horizontal_flip", "mixup"], 32)
 
 
 def test_the_program_that_the_type_checker_sees_calls_the_whole_api():

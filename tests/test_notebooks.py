@@ -53,3 +53,6 @@ def test_a_notebook_runs(file: Path, tmp_path: Path, shared_cache: str, monkeypa
         if cell.cell_type == "code":
             assert not [one for one in cell.outputs if one.output_type == "error"]
             assert cell.outputs, f"a cell that shows nothing: {cell.source}"
+            # Where two things are compared they are to be the same.
+            if " == " in cell.source.splitlines()[-1]:
+                assert cell.outputs[-1]["data"]["text/plain"] == "True", cell.source

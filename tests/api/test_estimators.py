@@ -2,6 +2,7 @@
 
 import pickle
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
+from tests.conftest import TOY as TOY_SPEC
+from tests.conftest import toy_network
 from transferkit import BackboneFeatures, TransferClassifier
+from transferkit.backbone import build, table
 from transferkit.errors import DataError, UnknownName, UsageError
 from transferkit.training import bank
 
@@ -92,8 +96,12 @@ def test_a_grid_search_sends_each_image_through_each_backbone_once(images: pd.Da
         return forward(model, batch, batch_size)
 
     monkeypatch.setattr(bank, "_padded_forward", counted)
-    # A backbone at another size is another network to the bank.
-    grid = {"image_size": [32, 48], "l2": [0.1, 10.0, 1000.0]}
+    other = replace(TOY_SPEC, name="other", image_size=48)
+    monkeypatch.setattr(table, "TABLE", (*table.TABLE, other))
+    monkeypatch.setattr(
+        build, "build", lambda spec, size=None, classifier=False: toy_network(size or spec.image_size)
+    )
+    grid = {"backbone": ["toy", "other"], "l2": [0.1, 10.0, 1000.0]}
     search = GridSearchCV(classifier(), grid, cv=3).fit(images["path"], images["y"])
     assert passed == {32: len(images), 48: len(images)}
     assert search.best_score_ > 0.9

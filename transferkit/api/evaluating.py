@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Evaluation:
 
 
 def evaluate(
-    run: Run,
+    run: Run | str | Path,
     data: Data,
     *,
     renames: Mapping[str, str] | None = None,
@@ -68,7 +69,7 @@ def evaluate(
     """Evaluate a run on a folder of labelled images.
 
     Args:
-        run: a finished run.
+        run: a finished run, or its folder.
         data: folder, manifest, archive, DataFrame or name of a data set.
         renames: class name in the data -> the run's name for it.
         allow_missing: accept data that lacks some of the run's classes.
@@ -85,6 +86,7 @@ def evaluate(
     from transferkit.evaluation.labels import join_labels
 
     check_views(views)
+    run = Run.open(run)
     if unknown is not None:
         check_unknown(run, unknown)
 

@@ -1,6 +1,6 @@
 """Why a run says what it says: what spoke for its answer, what it resembles, what its filters look for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,8 @@ class Explanation:
 
 
 def explain(
-    run: Run,
-    paths: Sequence[str | Path],
+    run: Run | str | Path,
+    paths: str | Path | Iterable[str | Path],
     *,
     stage: str | None = None,
     filters: bool = False,
@@ -84,7 +84,7 @@ def explain(
     """Grad-CAM at a stage, the five most probable classes and the train images most like each image.
 
     Args:
-        run: a finished run.
+        run: a finished run, or its folder.
         paths: files and folders.
         stage: its name; None takes the last. An earlier one is finer and sees less.
         filters: the first convolution's filters too, with those of the images that excite each most.
@@ -94,6 +94,7 @@ def explain(
         UsageError: no file, no such stage, or images of several classes.
         DataError: none can be read, or a run of an earlier version.
     """
+    run = Run.open(run)
     if run.multilabel:
         raise UsageError("explain asks why one class was named, and images of this run may have several.")
     cut, stages = last_cut(run)

@@ -95,6 +95,8 @@ def files_of(images: Any) -> list[Path]:
         images = paths_of(images)
     if isinstance(images, (str, Path)):
         raise UsageError("one path is not a list of images; give [path].")
+    if not isinstance(images, np.ndarray):
+        images = list(images)  # a generator can be looked at once
     if arrays := arrays_of(images):
         return kept_as_files(arrays, cache_root() / "arrays")
     found = list(images)

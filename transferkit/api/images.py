@@ -23,7 +23,8 @@ def predict_images(run: Run, images: Any, *, views: str, device: str) -> "pd.Dat
     check_views(views)
     batch = run.recipe.batch_size
     table = images if hasattr(images, "columns") else None
-    missing: dict[str, str] = {}
+    if table is None and not isinstance(images, (str, Path, np.ndarray)):
+        images = list(images)  # a generator can be looked at once
     if table is not None:
         paths = paths_of(table)
     elif arrays := arrays_of(images):
@@ -31,13 +32,23 @@ def predict_images(run: Run, images: Any, *, views: str, device: str) -> "pd.Dat
         probabilities, failed = judged(run, source, len(arrays), device, views)
         return _in_order(run, [""] * len(arrays), probabilities, failed)
     else:
-        paths, missing = expanded([images] if isinstance(images, (str, Path)) else images)
+        paths = _in_place([images] if isinstance(images, (str, Path)) else images)
     probabilities, failed = judged(
         run, lambda policy: decode_chunks(paths, policy, batch), len(paths), device, views
     )
-    failed |= {len(paths) + number: reason for number, reason in enumerate(missing.values())}
-    found = _in_order(run, [*map(str, paths), *missing], probabilities, failed)
+    found = _in_order(run, [str(path) for path in paths], probabilities, failed)
     return found if table is None else found.set_index(table.index)
+
+
+def _in_place(given: Sequence[str | Path]) -> list[Path]:
+    """Files as they are given, there or not, and in place of a folder the files in it.
+
+    Raises:
+        UsageError: not one is there.
+    """
+    expanded(given)
+    folders = {path: expanded([path])[0] for path in map(Path, given) if path.is_dir()}
+    return [file for path in map(Path, given) for file in folders.get(path, [path])]
 
 
 def paths_of(table: "pd.DataFrame") -> list[Path]:
@@ -68,6 +79,11 @@ def arrays_of(images: Any) -> list[np.ndarray]:
             raise DataError(
                 f"an array of shape {images.shape} is not many images: (N, H, W) or (N, H, W, 3) is needed, "
                 "values 0..255; one image alone is image[None]."
+            )
+        if images.ndim == 3 and images.shape[2] in (3, 4):
+            raise DataError(
+                f"an array of shape {images.shape} looks like one image; give image[None]. Many grey images "
+                "are (N, H, W)."
             )
         return list(images)
     found = [one for one in images if isinstance(one, np.ndarray)]

@@ -1,7 +1,7 @@
 """What a run says of images, on new files."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: Run, paths: Sequence[str | Path], *, device: str = "auto", views: str = "none", sets: bool = False
+    run: Run | str | Path,
+    paths: str | Path | Iterable[str | Path],
+    *,
+    device: str = "auto",
+    views: str = "none",
+    sets: bool = False,
 ) -> "tuple[pd.DataFrame, dict[str, str]]":
     """Predictions for files, and for all images in folders.
 
     Args:
-        run: a finished run.
+        run: a finished run, or its folder.
         paths: files and folders.
         device: `auto`, `cpu`, `gpu` or `gpu:N`, whatever the run was trained on.
         views: `none`, `flip`, `10crop` or `multiscale`, see `evaluation.views`.
@@ -45,6 +50,7 @@ def predict(
         UsageError: not one of the paths exists; views that there are not, or sets that the run has not.
     """
     check_views(views)
+    run = Run.open(run)
     threshold = _sets_of(run) if sets else None
     files, missing = expanded(paths)
     probabilities, failed = probabilities_of(run, files, device, views)
@@ -203,14 +209,19 @@ def kept_model(run: Run, device: str) -> Any:
 _KEPT: dict[tuple[Any, ...], Any] = {}
 
 
-def expanded(paths: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:
+def expanded(paths: str | Path | Iterable[str | Path]) -> tuple[list[Path], dict[str, str]]:
     """The files among paths and in folders, and path -> reason of what is no file to read.
+
+    Args:
+        paths: one, or several.
 
     Raises:
         UsageError: nothing is there.
     """
     files: list[Path] = []
     failed: dict[str, str] = {}
+    # A string is a sequence of strings too: "/" would be one of them.
+    paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
     for path in map(Path, paths):
         inside = sorted(_below(path)) if path.is_dir() else [path]
         for file in inside:

@@ -1,6 +1,6 @@
 """A run as a notebook uses it: its report, and what its classifier says of other images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ class Run(runs.Run):
 
     def predict(
         self,
-        images: "str | Path | Sequence[Any] | np.ndarray | pd.DataFrame",
+        images: "str | Path | Iterable[Any] | np.ndarray | pd.DataFrame",
         *,
         views: str = "none",
         device: str = "auto",
@@ -57,17 +57,45 @@ class Run(runs.Run):
 
         return predict_images(self, images, views=views, device=device)
 
-    def evaluate(self, data: "Data", **options: Any) -> "Evaluation":
+    def evaluate(
+        self,
+        data: "Data",
+        *,
+        renames: Mapping[str, str] | None = None,
+        allow_missing: bool = False,
+        split: str | None = None,
+        exclude: str | None = None,
+        device: str = "auto",
+        views: str = "none",
+        unknown: "Data | None" = None,
+    ) -> "Evaluation":
         """How well the classifier does on other labelled images; see `transferkit.evaluate`."""
         from transferkit.api.evaluating import evaluate
 
-        return evaluate(self, data, **options)
+        return evaluate(
+            self,
+            data,
+            renames=renames,
+            allow_missing=allow_missing,
+            split=split,
+            exclude=exclude,
+            device=device,
+            views=views,
+            unknown=unknown,
+        )
 
-    def explain(self, images: "str | Path | Sequence[str | Path]", **options: Any) -> "Explanation":
+    def explain(
+        self,
+        images: "str | Path | Iterable[str | Path]",
+        *,
+        stage: str | None = None,
+        filters: bool = False,
+        device: str = "auto",
+    ) -> "Explanation":
         """What spoke for the answers on some files, and what they resemble; see `transferkit.explain`."""
         from transferkit.api.explaining import explain
 
-        return explain(self, [images] if isinstance(images, (str, Path)) else images, **options)
+        return explain(self, images, stage=stage, filters=filters, device=device)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"

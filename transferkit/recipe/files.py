@@ -82,7 +82,8 @@ def recipe_of(given: Asking, settings: Mapping[str, Any]) -> Recipe:
         UnknownName, RecipeError: there is none of that name, or it has faults.
     """
     if isinstance(given, Recipe):
-        return given.updated(settings, "")
+        # Made by hand it was never looked at.
+        return Recipe.from_mapping({**given.as_dict(), **settings}, source="")
     if isinstance(given, Mapping):
         return Recipe.from_mapping({**given, **settings}, source="")
     return load_recipe(None if given is None else str(given), settings)

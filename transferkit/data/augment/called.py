@@ -8,6 +8,7 @@ import tensorflow as tf
 from transferkit.data.augment.keys import keys_of
 from transferkit.data.augment.pipeline import pipeline
 from transferkit.data.augment.policy import load_policy
+from transferkit.errors import UsageError
 
 
 class Augmentation:
@@ -23,21 +24,26 @@ class Augmentation:
         seed: of what is drawn.
 
     Raises:
-        UsageError, RecipeError: no such policy, or it has faults.
+        UsageError, RecipeError: no such policy, or it has faults; or it mixes the images of a batch.
     """
 
     def __init__(self, policy: str | list[Any], size: int, *, seed: int = 0) -> None:
         self.policy = load_policy(policy)
+        if self.policy.mixing:
+            raise UsageError(
+                f"{self.policy.mixing[0].name} mixes the labels of a batch too, and this changes images "
+                "alone. Leave it out, and use a layer such as keras.layers.MixUp behind it."
+            )
         self.size, self.seed = size, seed
         self._pipeline = pipeline(self.policy, size, seen=1.0)
         self._calls = 0
+        self._random = tf.random.Generator.from_seed(seed)
 
     def __call__(self, images: Any) -> Any:
         """float32 `(N, size, size, 3)`, 0..255, of images `(N, K, K, 3)`, 0..255, K at least `size`."""
         if tf.is_symbolic_tensor(images):
-            whole = tf.shape(images)[:1]
-            shape = tf.concat([whole, [2]], 0)
-            keys = tf.random.uniform(shape, maxval=tf.int32.max, dtype=tf.int32, seed=self.seed)
+            # The state outlives an iterator: a seeded op would begin anew, and give every epoch the same.
+            keys = self._random.uniform([tf.shape(images)[0], 2], maxval=tf.int32.max, dtype=tf.int32)
             return self._pipeline.images(images, keys)
         keys = keys_of(np.arange(len(images)), self.seed, self._calls)
         self._calls += 1
