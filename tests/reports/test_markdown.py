@@ -36,7 +36,7 @@ def test_the_model_stands_beside_the_majority_class_and_the_linear_classifier():
     page = markdown.render(make_report(labels=[0, 1], predicted=[0, 0], classes=2))
     assert (
         "|  | val | test |\n| --- | ---: | ---: |\n"
-        "| top-1 of always the most frequent class | 20.0 % | 25.0 % |\n"
+        "| top-1 of always train's most frequent class | 20.0 % | 25.0 % |\n"
         "| top-1 of the linear classifier | 50.0 % | 55.0 % |\n"
         "| **top-1 of this model** | 50.0 % | 50.0 % |\n"
     ) in page

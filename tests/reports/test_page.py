@@ -121,3 +121,15 @@ def test_bare_pixels_are_told_and_advise_where_the_network_adds_nothing(tmp_path
         markdown.render(make_report(pixels_score=best), {}),
     ):
         assert "logistic regression on 16 x 16 pixels" in text and "add nothing here" in text
+
+
+def test_it_says_how_to_use_the_model_and_names_no_tie_with_itself(tmp_path: Path):
+    report = make_full_report(tmp_path, kept="linear")
+    text = page.render(report, tmp_path)
+    assert "transferkit predict RUN new.jpg" in text and "images like" in text
+    assert "transferkit predict RUN new.jpg" in markdown.render(report, page.pictures(report))
+    assert "what it had to beat" not in text
+    assert "what it had to beat" in page.render(make_full_report(tmp_path, kept="fine-tuned"), tmp_path)
+    for id, name in page.CONTENTS:
+        if f'id="{id}"' in text:
+            assert f'<h2 id="{id}">{name}</h2>' in text, "contents and headings have one name"

@@ -33,6 +33,9 @@ SHOWN = 12
 SUSPECTS = 100
 FOLDS = 5
 
+# Side in pixels of a stage that can show where something is.
+LEAST_PLACES = 4
+
 
 def gallery(work: Work, best: Candidate, folder: Path) -> Gallery | None:
     """The images of test (or val) that are worth a look; their pictures are written into the run folder.
@@ -173,12 +176,15 @@ def _draw(work: Work, rows: Sequence[int], folder: Path) -> dict[int, np.ndarray
 def _heat(
     work: Work, best: Candidate, drawn: dict[int, np.ndarray], answers: dict[int, int], folder: Path
 ) -> set[int]:
-    """The rows whose heat is written: where the answer was seen at the last stage."""
+    """The rows whose heat is written: where the answer was seen, at the last stage that has places."""
     rows = list(drawn)
     if not rows:
         return set()
     images, asked = np.stack([drawn[row] for row in rows]), np.array([answers[row] for row in rows])
-    heats = gradcam(best.model, work.extractor.stages[-1].cut, images, asked)
+    # Of small images the last stages are a place or four, which would be lit whole.
+    stages = work.extractor.stages
+    stage = next((stage for stage in reversed(stages) if stage.size_px >= LEAST_PLACES), stages[0])
+    heats = gradcam(best.model, stage.cut, images, asked)
     for row, image, heat in zip(rows, images, heats, strict=True):
         overlay(image, heat, folder / _name(row, "-heat"))
     return set(rows)

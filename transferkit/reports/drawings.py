@@ -147,7 +147,7 @@ def growth(info: GrowthCurve) -> str:
     band = f"M{edge[0]:.1f} {edge[1]:.1f}L{edge[2]:.1f} {edge[3]:.1f}L{edge[2]:.1f} {edge[4]:.1f}Z"
     ticks = [(value, f"{value:.0f}") for value in (*info.images, ahead)]
     parts = [
-        legend(64, 18, (("measured", "val", "square f-val"), ("carried on, 95 %", "val dot", ""))),
+        legend(64, 18, (("measured", "val", "square f-val"), ("estimate, 95 % interval", "val dot", ""))),
         here.axes("training images", "top-1", percent=True, x_ticks=ticks),
         tag("path", class_="band", d=band),
         here.line((now[0], ahead), (now[1], then), "val dot"),

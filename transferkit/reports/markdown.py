@@ -69,8 +69,8 @@ def render(report: Report, drawn: Collection[str] = ()) -> str:
         cost_section(report),
         "## Time",
         _time(report.seconds),
-        "## How to repeat it",
-        _repeat(report.environment),
+        "## How to use and repeat it",
+        _repeat(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -141,7 +141,7 @@ def _earlier(found: Against, judged: str, splits: Sequence[str]) -> list[str]:
     return [label, *(percent(found.top1) if split == judged else "" for split in splits)]
 
 
-BASELINES = {"top1": "always the most frequent class", "map": "the same answer for every image"}
+BASELINES = {"top1": "always train's most frequent class", "map": "the same answer for every image"}
 PIXELS = "top-1 of logistic regression on 16 x 16 pixels"
 DETAILS = {
     "macro F1": "macro_f1",
@@ -270,12 +270,15 @@ def _time(seconds: Mapping[str, float]) -> str:
     return table(["part", "seconds"], rows, 1)
 
 
-def _repeat(environment: Mapping[str, str]) -> str:
-    rows = [[text(key), text(value)] for key, value in environment.items()]
+def _repeat(report: Report) -> str:
+    rows = [[text(key), text(value)] for key, value in report.environment.items()]
     return (
-        "```\ntransferkit finetune DATA --recipe RUN/recipe.yaml\n```\n\n"
-        "DATA is what the run was given, RUN the folder of this report. It was made with:\n\n"
-        + table(["", "version"], rows)
+        "```\ntransferkit predict RUN new.jpg             # what it says of other photos\n"
+        "transferkit evaluate RUN other-photos/      # how good it is on them, if they are labelled\n"
+        "transferkit finetune DATA --recipe RUN/recipe.yaml   # the same run again\n```\n\n"
+        f"RUN is the folder of this report, DATA what the run was given (its images are in "
+        f"{text(report.data.root)}). The figures above hold for images like these, taken in the same way. "
+        "The run was made with:\n\n" + table(["", "version"], rows)
     )
 
 

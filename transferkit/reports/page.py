@@ -78,6 +78,7 @@ def _context(report: Report, folder: Path) -> dict[str, Any]:
         "against": against_words(report.against) if report.against else "",
         "remarks": report.remarks(),
         "steps": sections.next_steps(report),
+        "root": report.data.root,
         "compared": _compared(report),
         "figures": {name: drawn.get(name) for name in NAMES},
         "diagnosis": report.diagnosis,
@@ -98,9 +99,10 @@ NAMES = (
     "confusion", "learning_curve", "strength_curve", "stage_probes", "reliability", "coverage", "growth",
 )  # fmt: skip
 CONTENTS = (
-    ("next", "What to do next"), ("compared", "Scores"), ("why", "The decision"), ("training", "Training"),
-    ("classes", "Classes"), ("mistakes", "Mistakes"), ("suspects", "Suspect labels"), ("trust", "Trust"),
-    ("data", "Data"), ("cost", "Cost"), ("words", "Words"), ("repeat", "Repeat it"),
+    ("next", "What to do next"), ("compared", "Beside the simplest answers"),
+    ("why", "Why it was trained this way"), ("training", "Training"), ("classes", "Class by class"),
+    ("mistakes", "Where it fails"), ("suspects", "Suspect labels"), ("trust", "How far it can be believed"),
+    ("data", "Data"), ("cost", "Cost and time"), ("words", "Words"), ("repeat", "How to use and repeat it"),
 )  # fmt: skip
 
 # Sections that are not always there, and what they are made of.
@@ -127,7 +129,9 @@ def _headline(report: Report) -> list[dict[str, str]]:
         boxes.append(_box("Top-1", found.top1, _interval(found.top1_ci95)))
         if len(report.class_names) > 5:
             boxes.append(_box("Top-5", found.top5, _interval(found.top5_ci95)))
-    boxes.append(_box("Linear classifier", report.linear_score[split], "what fine-tuning has to beat"))
+    # The same number twice reads as a tie.
+    if report.kept != "linear":
+        boxes.append(_box("Linear classifier", report.linear_score[split], "what it had to beat"))
     boxes.append(_box("No look at all", report.baseline_score[split], BASELINES[report.measure]))
     if report.against:
         boxes.append(_box("Earlier run", report.against.top1, f"on {report.against.paired.n} images of both"))

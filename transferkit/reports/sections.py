@@ -32,12 +32,14 @@ def next_steps(report: Report) -> list[str]:
         )
     if report.doubts and report.doubts.suspects:
         steps.append(
-            f"Look at the suspect labels below ({report.doubts.doubted} images), fill in fixes.csv where one "
-            "is wrong, and train again with --fixes."
+            f"Look at the suspect labels below ({counted(report.doubts.doubted)} probably wrong), fill in "
+            "the column fix of fixes.csv where one is, and train again: transferkit finetune DATA --recipe "
+            "RUN/recipe.yaml --fixes RUN/fixes.csv."
         )
     if report.growth:
         steps.append(report.growth.sentence)
-    if report.rejection and report.rejection.threshold is not None and report.rejection.threshold > 0:
+    held = report.rejection and report.rejection.val and report.rejection.val.coverage < 1
+    if held:
         steps.append(told.rejection_words(report).replace("`", ""))
     weak = _weakest(report)
     return [*steps, *([weak] if weak else [])] or ["Nothing in the numbers asks for a change."]
@@ -53,11 +55,17 @@ def _weakest(report: Report) -> str:
     if not below:
         return ""
     worst = below[0][1]
-    others = f", and {len(below) - 1} more classes less than most," if len(below) > 1 else ""
+    others = f" So are {len(below) - 1} more classes." if len(below) > 1 else ""
     return (
-        f"{worst.label} is recognised least ({worst.recall:.0%} of its {worst.n} {report.headline} images)"
-        f"{others} and surely less than the average: more and more varied images of it may help most."
+        f"{worst.label} is recognised least, in {worst.recall:.0%} of its {worst.n} {report.headline} "
+        "images, and surely less often than images on average: more and more varied images of it may help "
+        f"most.{others}"
     )
+
+
+def counted(labels: int) -> str:
+    """How many labels, in words."""
+    return f"{labels} label{'' if labels == 1 else 's'}"
 
 
 def decision(report: Report) -> dict[str, Any]:

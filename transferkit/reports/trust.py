@@ -81,6 +81,11 @@ def rejection_words(report: Report) -> str:
         return (
             f"No threshold makes {percent(found.target)} of the answers on val right (`--target-precision`)."
         )
+    if found.val.coverage == 1:
+        return (
+            f"All answers on val together are right in at least {percent(found.target)}, what was asked for "
+            "(`--target-precision`), so none is to be taken back for being unsure."
+        )
     asked = (
         f"Asked for {percent(found.target)} right answers (`--target-precision`): taking back all that are "
         f"less sure than {found.threshold:.3f} (probabilities at the temperature), val keeps "
@@ -147,11 +152,14 @@ def doubts_words(report: Report) -> str:
     """How they were found and what to do."""
     found = report.doubts
     assert found is not None
+    some = "label is" if found.doubted == 1 else "labels are"
     return (
-        f"Of {found.images} images {found.doubted} are as probable for another class as its own images are, "
-        "to classifiers that had not seen them. Listed are all that another class is more probable for, the "
-        "least believed label first, hard images among them. Look at each: write the right class, `suggested`"
-        " or `exclude` into the column fix of `fixes.csv`, and train again with `--fixes`."
+        f"Of {found.images} images {found.doubted} {some} probably wrong: to classifiers that had not seen "
+        "the image it is as probable for another class as the images of that class are. The list begins with "
+        "the least believed and goes on with all that another class is more probable for, hard images whose "
+        "labels may be right. Look at each; into the column fix of `fixes.csv` write the right class, the "
+        "word `suggested` or the word `exclude`, and leave it empty where the label is right. Then train "
+        "again: `transferkit finetune DATA --recipe RUN/recipe.yaml --fixes RUN/fixes.csv`."
     )
 
 
