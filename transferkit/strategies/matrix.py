@@ -116,14 +116,15 @@ class Cell:
 
     @property
     def try_both(self) -> bool:
-        """Near the border, or where unlike data leave the linear classifier much to learn.
+        """Near the border, or where there is much left to learn and images enough to see whether it was.
 
-        Photographs of things lose by fine-tuning on few images however much there is to learn, so there
-        only the border counts (`docs/decision.md`).
+        What comes of fine-tuning is kept only if it is better by more than the noise of val. Under that rule
+        it has cost photographs of things nothing, and brought them 1.6 points from 80 images of train on
+        (`docs/decision.md`).
         """
         if None not in self.stated or self.amount.verdict == "lots" or self.images < ENOUGH_IMAGES:
             return False
-        return self.amount.near or (self.similarity == "different" and self.amount.much_left)
+        return self.amount.near or self.amount.much_left
 
 
 def place(
