@@ -118,9 +118,9 @@ class Cell:
     def try_both(self) -> bool:
         """Near the border, or where there is much left to learn and images enough to see whether it was.
 
-        What comes of fine-tuning is kept only if it is better by more than the noise of val. Under that rule
-        it brought photographs of things 1.0 +- .6 points of test top-1 over sixteen draws, from 80 images of
-        train on (`docs/decision.md`).
+        What comes of fine-tuning is kept only if it is better by more than the noise of val. Of
+        photographs of things that gain was seen where the rule was read from, and not on the fresh draws
+        (`docs/decision.md`).
         """
         if None not in self.stated or self.amount.verdict == "lots" or self.images < ENOUGH_IMAGES:
             return False
