@@ -1,5 +1,6 @@
 """`import transferkit as tk`: what a notebook uses, on toys."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,9 @@ def test_paths_arrays_and_tables_are_predicted_in_their_order(run: tk.Run, photo
     with pytest.raises(UsageError, match="no column 'path', but file"):
         run.predict(pd.DataFrame({"file": ["a"]}))
     assert len(run.predict(photos / "red")) == 20
+    os.mkfifo(tmp_path / "pipe")  # to read it would wait for ever
+    told = run.predict([files[0], tmp_path / "pipe", files[1]])
+    assert list(told["error"]) == ["", "a pipe, socket or device; files are needed", ""]
     mixed = run.predict(iter([files[0], str(tmp_path / "gone.png"), photos / "red", files[1]]))
     red = sorted(map(str, (photos / "red").glob("*.png")))
     assert list(mixed["path"]) == [str(files[0]), str(tmp_path / "gone.png"), *red, str(files[1])]

@@ -113,6 +113,8 @@ def test_what_to_do_next_is_never_empty(tmp_path: Path):
 def test_bare_pixels_are_told_and_advise_where_the_network_adds_nothing(tmp_path: Path):
     plain = page.render(make_report(), tmp_path)
     assert "16 x 16 pixels" not in plain
+    wrong = make_report(labels=[0, 1], predicted=[1, 0], classes=2)
+    assert "16 x 16 pixels" not in page.render(wrong, tmp_path), "not even where nothing is right"
     worse = make_report(pixels_score={"val": 0.5, "test": 0.6})
     assert "60.0 %" in page.render(worse, tmp_path) and "add nothing here" not in page.render(worse, tmp_path)
     best = {"val": 1.0, "test": 1.0}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transferkit.api.prediction import answers, check_views, expanded, judged
+from transferkit.api.prediction import answers, check_views, in_place, judged
 from transferkit.data.decode import Chunk, DecodePolicy, decode_chunks, from_array, picture_of
 from transferkit.errors import DataError, UsageError
 from transferkit.runs import Run
@@ -26,29 +26,22 @@ def predict_images(run: Run, images: Any, *, views: str, device: str) -> "pd.Dat
     if table is None and not isinstance(images, (str, Path, np.ndarray)):
         images = list(images)  # a generator can be looked at once
     if table is not None:
-        paths = paths_of(table)
+        given = [(str(path), "") for path in paths_of(table)]
     elif arrays := arrays_of(images):
         source = partial(_from_arrays, arrays, chunk=batch)
         probabilities, failed = judged(run, source, len(arrays), device, views)
         return _in_order(run, [""] * len(arrays), probabilities, failed)
     else:
-        paths = _in_place([images] if isinstance(images, (str, Path)) else images)
+        given = in_place(images)
+    places = [place for place, (_, reason) in enumerate(given) if not reason]
+    paths = [Path(given[place][0]) for place in places]
     probabilities, failed = judged(
         run, lambda policy: decode_chunks(paths, policy, batch), len(paths), device, views
     )
-    found = _in_order(run, [str(path) for path in paths], probabilities, failed)
+    failed = {places[row]: reason for row, reason in failed.items()}
+    failed |= {place: reason for place, (_, reason) in enumerate(given) if reason}
+    found = _in_order(run, [path for path, _ in given], probabilities, failed)
     return found if table is None else found.set_index(table.index)
-
-
-def _in_place(given: Sequence[str | Path]) -> list[Path]:
-    """Files as they are given, there or not, and in place of a folder the files in it.
-
-    Raises:
-        UsageError: not one is there.
-    """
-    expanded(given)
-    folders = {path: expanded([path])[0] for path in map(Path, given) if path.is_dir()}
-    return [file for path in map(Path, given) for file in folders.get(path, [path])]
 
 
 def paths_of(table: "pd.DataFrame") -> list[Path]:

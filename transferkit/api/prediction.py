@@ -218,29 +218,39 @@ def expanded(paths: str | Path | Iterable[str | Path]) -> tuple[list[Path], dict
     Raises:
         UsageError: nothing is there.
     """
-    files: list[Path] = []
-    failed: dict[str, str] = {}
+    found = in_place(paths)
+    return [Path(path) for path, reason in found if not reason], {p: reason for p, reason in found if reason}
+
+
+def in_place(paths: str | Path | Iterable[str | Path]) -> list[tuple[str, str]]:
+    """As `expanded`, in the order given: a path, and "" or why it is no file to read.
+
+    Raises:
+        UsageError: nothing is there.
+    """
     # A string is a sequence of strings too: "/" would be one of them.
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    for path in map(Path, paths):
-        inside = sorted(_below(path)) if path.is_dir() else [path]
-        for file in inside:
-            if file.name.startswith(".") and file != path:
-                continue
-            printable = str(file).encode("utf-8", "backslashreplace").decode()
-            if printable != str(file):  # neither a table nor a terminal could show it
-                failed[printable] = "its name is not UTF-8 text: rename it"
-            elif file.is_file() or (file.is_symlink() and path.is_dir()):  # a broken link gets its error
-                files.append(file)
-            elif file.exists():
-                failed[str(file)] = "a pipe, socket or device; files are needed"
-            else:
-                failed[str(file)] = "no such file"
-    if not files:
-        first = next(iter(failed.items()), None)
-        told = f"{first[0]}: {first[1]}" if first else f"no files in {', '.join(map(str, paths))}"
+    found = [one for path in map(Path, paths) for one in _looked_at(path)]
+    if all(reason for _, reason in found):
+        told = f"{found[0][0]}: {found[0][1]}" if found else f"no files in {', '.join(map(str, paths))}"
         raise UsageError(told)
-    return files, failed
+    return found
+
+
+def _looked_at(path: Path) -> Iterator[tuple[str, str]]:
+    """A file, or the files in a folder, each with "" or why it is none to read."""
+    for file in sorted(_below(path)) if path.is_dir() else [path]:
+        if file.name.startswith(".") and file != path:
+            continue
+        printable = str(file).encode("utf-8", "backslashreplace").decode()
+        if printable != str(file):  # neither a table nor a terminal could show it
+            yield printable, "its name is not UTF-8 text: rename it"
+        elif file.is_file() or (file.is_symlink() and path.is_dir()):  # a broken link gets its error
+            yield str(file), ""
+        elif file.exists():
+            yield str(file), "a pipe, socket or device; files are needed"
+        else:
+            yield str(file), "no such file"
 
 
 def _below(folder: Path) -> Iterator[Path]:

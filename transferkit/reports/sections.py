@@ -24,8 +24,8 @@ WORDS = {"little": "little data", "lots": "lots of data"}
 def next_steps(report: Report) -> list[str]:
     """What would better the classifier most, in words; at least one."""
     steps = [found.advice + "." for found in report.diagnosis if found.advice]
-    bare = report.pixels_score.get(report.headline, 0.0)
-    if bare >= report.score(report.headline):
+    bare = report.pixels_score.get(report.headline)
+    if bare is not None and bare >= report.score(report.headline):
         steps.append(
             f"Logistic regression on 16 x 16 pixels reaches {bare:.1%}: the random weights of this backbone "
             "add nothing here. Have its ImageNet weights ('transferkit weights where')."
@@ -38,8 +38,7 @@ def next_steps(report: Report) -> list[str]:
         )
     if report.growth:
         steps.append(report.growth.sentence)
-    held = report.rejection and report.rejection.val and report.rejection.val.coverage < 1
-    if held:
+    if report.rejection and report.rejection.val and report.rejection.val.coverage < 1:
         steps.append(told.rejection_words(report).replace("`", ""))
     weak = _weakest(report)
     return [*steps, *([weak] if weak else [])] or ["Nothing in the numbers asks for a change."]
