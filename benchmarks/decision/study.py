@@ -39,6 +39,11 @@ def table(folder: Path, per_class: int, test: int, seed: int) -> Any:
     for label in sorted({path.parent.name for path in found}):
         files = random.permutation(sorted(str(path) for path in found if path.parent.name == label))
         held = min(test, len(files) // 2)
+        if held + per_class > len(files):
+            raise SystemExit(
+                f"{folder}: {label} has {len(files)} images; with {held} kept for the test (--test) at most "
+                f"{len(files) - held} can be given, and {per_class} were asked for."
+            )
         rows += [(path, label, "test") for path in files[:held]]
         rows += [(path, label, "train") for path in files[held : held + per_class]]
     return pd.DataFrame(rows, columns=["path", "label", "split"])
@@ -88,7 +93,12 @@ def one_decision(images: Any, case: dict[str, Any], recipe: dict[str, Any], resu
     plan = decided(images, Recipe.from_mapping(recipe))
     wanted = case | {"strategy": plan.strategy}
     lines = map(json.loads, results.read_text(encoding="utf-8").splitlines())
-    found = next(line for line in lines if all(line[key] == wanted[key] for key in KEY))
+    found = next((line for line in lines if all(line[key] == wanted[key] for key in KEY)), None)
+    if found is None:
+        raise SystemExit(
+            f"auto chose {plan.strategy} for {case}, and {results} has no such run: add it to --strategy, "
+            "before auto."
+        )
     told = {"chosen": plan.strategy, "quadrant": plan.quadrant, "evidence": json_plain(plan.evidence)}
     return found | case | told | {"decided": True}
 

@@ -33,7 +33,7 @@ def test_within_a_factor_of_one_and_a_half_is_near(factor: float, near: bool):
     assert judge_amount(similarity="similar", per_class=per_class, images=900).near is near
 
 
-def test_the_learning_curve_says_what_is_left_and_what_the_last_doubling_brought():
+def test_the_learning_curve_says_what_is_right_and_what_is_left():
     found = judge_amount(similarity="similar", per_class=20, images=80, evidence=CURVE)
     assert found.error == pytest.approx(0.225)
     assert found.much_left

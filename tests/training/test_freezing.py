@@ -13,7 +13,7 @@ from transferkit.backbone.catalogue import lookup
 from transferkit.backbone.graph import find_stages
 from transferkit.errors import TrainingError, UsageError
 from transferkit.strategies import Tuning
-from transferkit.training.freezing import FreezeRow, freeze_table, hashes, proof
+from transferkit.training.freezing import FreezeRow, freeze_lines, freeze_table, hashes, proof
 from transferkit.training.linear import LinearClassifier
 from transferkit.training.model import check_has_batchnorm, classifier, set_trainable, tail
 
@@ -88,6 +88,19 @@ def test_the_table_tells_what_each_stage_does():
     # Stage 2: 3*3*8*12 + 12, 4*12, 3*3*12*12 + 12; the 24 of the statistics do not train.
     assert (rows[1].parameters, rows[1].training) == (2232, 2208)
     assert (rows[3].parameters, rows[3].training) == (34, 34)
+
+
+def test_the_table_is_told_with_the_rate_of_each_stage_or_its_share_of_one_to_be_found():
+    lines = freeze_lines(table(TUNING), 2e-3)
+    assert [line.split() for line in lines] == [
+        ["stage", "parameters", "trains", "BatchNorm", "rate"],
+        ["stage1", "840", "nothing", "inference", "-"],
+        ["stage2", "2,232", "all", "inference", "0.0006"],
+        ["stage3", "4,128", "all", "inference", "0.002"],
+        ["head", "34", "all", "none", "0.002"],
+    ]
+    assert len({line.index(line.split()[-2]) for line in lines}) == 1
+    assert [line.split()[-1] for line in freeze_lines(table(TUNING), None)] == ["share", "-", "0.3", "1", "1"]
 
 
 def test_of_batchnorm_alone_scales_and_offsets_train():

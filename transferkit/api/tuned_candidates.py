@@ -9,7 +9,7 @@ from transferkit.progress import say
 from transferkit.strategies import Phase
 from transferkit.training import model as models
 from transferkit.training.feeding import Feed, augmented_feed, plain_feed
-from transferkit.training.freezing import freeze_table, hashes, proof
+from transferkit.training.freezing import FreezeRow, freeze_lines, freeze_table, hashes, proof
 from transferkit.training.job import Job, measure
 from transferkit.training.maps import Limits
 from transferkit.training.memory import limit_bytes
@@ -45,6 +45,7 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
         tail = _tail(work, phase, model, feed.depth)
         job = _job(work, tail, feed)
         rows = freeze_table(network, all_stages, phase.tuning, head.count_params())
+        _tell(phase, rows)
         before = hashes(network, all_stages, head)
         try:
             trained = run_phase(job, phase, states=states, deadline=work.deadline, follow=work.follow)
@@ -68,6 +69,12 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
         moved=trained.best_epoch > 0,
         fed=feed.told,
     )
+
+
+def _tell(phase: Phase, rows: tuple[FreezeRow, ...]) -> None:
+    found = phase.tuning is not None and phase.tuning.find_rate
+    for line in freeze_lines(rows, None if found else phase.learning_rate):
+        say(f"{phase.name}: {line}")
 
 
 def _tail(work: Work, phase: Phase, model: Any, depth: int) -> Any:

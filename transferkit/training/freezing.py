@@ -83,6 +83,25 @@ def _row(name: str, layers: Sequence[Any], trains: str, shares: Mapping[str, flo
     )
 
 
+def freeze_lines(rows: Sequence[FreezeRow], rate: float | None) -> list[str]:
+    """The table for people, a line for each row under a header.
+
+    Args:
+        rows: of `freeze_table`.
+        rate: highest learning rate of the phase's schedule, of which each row takes its share; None while
+            it is still to be found, and the shares are told.
+    """
+    cells = [("stage", "parameters", "trains", "BatchNorm", "rate" if rate else "rate share")]
+    for row in rows:
+        own = f"{row.rate_share * (rate or 1):.2g}" if row.rate_share else "-"
+        cells.append((row.stage, f"{row.parameters:,}", row.trains, row.batch_norm, own))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        f"{stage:<{widths[0]}}  {size:>{widths[1]}}  {trains:<{widths[2]}}  {norm:<{widths[3]}}  {own}"
+        for stage, size, trains, norm, own in cells
+    ]
+
+
 def hashes(network: Any, stages: tuple[Stage, ...], head: Any) -> dict[str, dict[str, str]]:
     """SHA-256 of the weights of each stage and of the head, to the bit.
 
