@@ -31,8 +31,10 @@ def use(run: tk.Run, photos: Path, pixels: np.ndarray) -> pd.DataFrame:
 def look(photos: Path) -> None:
     findings: pd.DataFrame = tk.inspect(photos)
     print(findings, tk.audit(photos).findings, tk.backbones(), tk.datasets(), tk.recipes())
-    made: tk.Augmented = tk.augment(photos, tk.Recipe().replace(augment="light"))
-    print(made.names)
+    made: tk.Augmented = tk.augment(photos, augment="light")
+    made.save("sheet.png")
+    place: Path = tk.fetch_dataset("hymenoptera", url="file:///data/hymenoptera.zip")
+    print(place, tk.find_weights("resnet50", weights_dir=photos), tk.verify_weights(["resnet50"]))
     tk.show_progress(False)
 
 

@@ -1,7 +1,6 @@
 import pytest
 
-from transferkit.cli.tables import shown
-from transferkit.printable import visible
+from transferkit.printable import shown, visible
 
 FAMILY, PERSIAN = (
     "\U0001f468\u200d\U0001f469\u200d\U0001f467",

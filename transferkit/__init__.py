@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         datasets,
         evaluate,
         explain,
+        fetch_dataset,
+        find_weights,
         finetune,
         inspect,
         load,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
         report,
         resume,
         split_backbone,
+        verify_weights,
     )
     from transferkit.data.augment.called import Augmentation
     from transferkit.errors import (
@@ -103,6 +106,8 @@ __all__ = [
     "datasets",
     "evaluate",
     "explain",
+    "fetch_dataset",
+    "find_weights",
     "finetune",
     "inspect",
     "load",
@@ -113,6 +118,7 @@ __all__ = [
     "resume",
     "show_progress",
     "split_backbone",
+    "verify_weights",
 ]
 
 

@@ -11,3 +11,12 @@ def visible(content: object) -> str:
     """
     line = " ".join(str(content).split())
     return "".join(letter if letter.isprintable() or letter in _JOINERS else "?" for letter in line)
+
+
+def shown(text: str, limit: int = 80) -> str:
+    """A name on one line: what does not print is written as an escape, a long middle left out."""
+    line = "".join(
+        letter if letter.isprintable() or letter in _JOINERS else repr(letter)[1:-1] for letter in text
+    )
+    half = (limit - 1) // 2
+    return line if len(line) <= limit else f"{line[:half]}…{line[-half:]}"

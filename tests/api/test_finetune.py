@@ -351,9 +351,11 @@ def test_views_are_averaged_and_their_gain_is_told(photos: Path, tmp_path: Path)
     run = finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
     plain = evaluate(run, photos)
     assert plain.gain is None and plain.passes == 1
+    assert repr(plain).startswith(f"top-1 {plain.metrics.top1:.1%} (95% ") and "recall" in repr(plain)
     found = evaluate(run, photos, views="10crop")
     assert found.gain is not None and found.plain is not None and found.passes == 10
     assert found.plain == plain.metrics
+    assert repr(found).splitlines()[-1].startswith("10crop: ")
     assert found.gain.value == pytest.approx(found.metrics.top1 - plain.metrics.top1)
     assert found.gain.low <= found.gain.value <= found.gain.high
     assert list(found.predictions["path"]) == list(plain.predictions["path"])

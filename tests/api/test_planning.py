@@ -34,6 +34,8 @@ def test_a_plan_comes_with_its_cost_and_the_bank_is_kept(toy: object, photos: Pa
     assert all(found.estimate.seconds[part].at_most > 0 for part in parts if part != "bank")
     assert list(own_cache.glob("bank/*/*.shard"))
     document = found.as_dict()
+    # What a notebook shows is the panel.
+    assert repr(found).startswith("60 images of 3 classes") and "Amount:" in repr(found)
     assert document["estimate"]["peak"] == found.estimate.peak > 1e8
     assert document["evidence"]["amount"]["per_class"] == found.plan.evidence["train_images_per_class_median"]
 

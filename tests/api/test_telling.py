@@ -126,6 +126,9 @@ def test_runs_are_compared_on_the_images_of_both(run: Run, photos: Path, tmp_pat
     assert second.against_first.difference == pytest.approx(second.top1 - first.top1)
     told = record.read(other.folder).against
     assert told is not None and told.paired == second.against_first
+    shown = repr(found)
+    assert "run " in shown and "other " in shown and f"{found.images} images of test" in shown
+    assert "<table" in found._repr_html_()
     result = call("compare", run.folder, other.folder, "--out", tmp_path / "both.html")
     assert result.exit_code == 0 and "not distinguishable on n=" in result.stdout
     assert "McNemar" in (tmp_path / "both.html").read_text()
@@ -166,6 +169,9 @@ def test_an_image_is_explained_by_what_spoke_for_it_and_what_it_is_like(
     assert f"most like {image.parent.name} (" in result.stdout
     text = out.read_text()
     assert "at stage2" in text and text.count("<img ") >= 2 + 3 and "First filters" in text
+    found = run.explain(image, stage="stage2")
+    assert repr(found).startswith("1 images, heat taken at stage2\n") and str(image.name) in repr(found)
+    assert found._repr_html_().count("<img ") == 2
     bad = call("explain", run.folder, image, "--stage", "stag2", "--out", out)
     assert bad.exit_code == 2 and "Did you mean 'stage2'" in bad.stderr
     (tmp_path / "no.png").write_text("no picture")

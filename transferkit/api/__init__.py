@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from transferkit.api.finetuning import finetune
     from transferkit.api.inputs import open_data
     from transferkit.api.inspecting import audit, inspect
-    from transferkit.api.listing import backbones, datasets, recipes
+    from transferkit.api.listing import (
+        backbones,
+        datasets,
+        fetch_dataset,
+        find_weights,
+        recipes,
+        verify_weights,
+    )
     from transferkit.api.pieces import build_model, split_backbone
     from transferkit.api.planning import Planned, plan
     from transferkit.api.prediction import predict
@@ -41,6 +48,8 @@ PLACES = {
     "datasets": "listing",
     "evaluate": "evaluating",
     "explain": "explaining",
+    "fetch_dataset": "listing",
+    "find_weights": "listing",
     "finetune": "finetuning",
     "inspect": "inspecting",
     "load": "run",
@@ -51,6 +60,7 @@ PLACES = {
     "report": "rereporting",
     "resume": "resuming",
     "split_backbone": "pieces",
+    "verify_weights": "listing",
 }
 
 __all__ = [
@@ -70,6 +80,8 @@ __all__ = [
     "datasets",
     "evaluate",
     "explain",
+    "fetch_dataset",
+    "find_weights",
     "finetune",
     "inspect",
     "load",
@@ -80,6 +92,7 @@ __all__ = [
     "report",
     "resume",
     "split_backbone",
+    "verify_weights",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from transferkit.data.decode import DecodePolicy, decode
 from transferkit.data.index import Index
 from transferkit.errors import DataError, UnreadableImage, UsageError
 from transferkit.planning.resizing import decide_resize
-from transferkit.recipe import AUTO, Recipe
+from transferkit.recipe import AUTO, Asking, Recipe, recipe_of
 
 # Of a sheet: images, and versions of each beside itself.
 ROWS, VERSIONS = 8, 7
@@ -41,15 +42,33 @@ class Augmented:
     originals: np.ndarray
     versions: np.ndarray
 
+    @property
+    def lines(self) -> list[str]:
+        """The policy's steps, numbered, and why they are these."""
+        steps = [f"{number}. {step}" for number, step in enumerate(self.policy.steps, start=1)]
+        return [*steps, *([self.why] if self.why else [])]
 
-def augment(data: Data, recipe: Recipe) -> Augmented:
+    def save(self, target: str | Path) -> None:
+        """Draw the contact sheet, a PNG: each image, what the policy makes of it, the steps below."""
+        from transferkit.reports.augmented import draw_augmented
+
+        title = f"policy {self.policy.name}: each image as it is, then {self.versions.shape[1]} versions"
+        draw_augmented(self.originals, self.versions, title=title, lines=self.lines, target=Path(target))
+
+    def __repr__(self) -> str:
+        return "\n".join([f"policy {self.policy.name} on {len(self.names)} images", *self.lines])
+
+
+def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     """Up to 8 images, classes in turn, and 7 versions of each by the recipe's policy.
 
     Mixing is not among them: it blends images of a batch.
 
     Args:
         data: as `finetune` takes it.
-        recipe: its `augment`, `image_size`, `resize` and `seed`; for `auto` all that a plan needs.
+        recipe: what is asked, as `finetune` takes it: `augment`, `image_size`, `resize` and `seed` of it; for
+            `auto` all that a plan needs.
+        settings: keys of the recipe that win over it, such as `augment="standard"`.
 
     Raises:
         UsageError: no such policy; or one that does nothing to an image.
@@ -58,6 +77,7 @@ def augment(data: Data, recipe: Recipe) -> Augmented:
     from transferkit.data.augment.own import colour_axes
     from transferkit.data.augment.pipeline import pipeline
 
+    recipe = recipe_of(recipe, settings)
     check_source(data)
     policy, why = _policy(data, recipe)
     if not policy.own:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """What an evaluation found; `repr` tells it in words.
 
     Attributes:
         metrics: of all images that could be read; of the kind that the run's data is of.
@@ -52,6 +52,12 @@ class Evaluation:
     gain: Gain | None = None
     passes: int = 1
     unknown: Unknown | None = None
+
+    def __repr__(self) -> str:
+        from transferkit.reports import evaluated
+
+        failed = [f"left out: {len(self.failed)} files, see `failed`"] if self.failed else []
+        return "\n".join([*evaluated.lines(self), *failed])
 
 
 def evaluate(

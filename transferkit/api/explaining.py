@@ -14,6 +14,7 @@ from transferkit.data.decode import DecodePolicy, decode, decode_chunks
 from transferkit.errors import DataError, UnreadableImage, UsageError, unknown_name
 from transferkit.evaluation.metrics import rank
 from transferkit.evaluation.unknown import strangeness
+from transferkit.printable import shown
 from transferkit.runs import Run
 from transferkit.training.bank import predict
 from transferkit.training.described import described, describer
@@ -65,12 +66,24 @@ class Filter:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """What `explain` found; `stage` is where the heat was taken."""
+    """What `explain` found; `stage` is where the heat was taken. In notebooks with the pictures."""
 
     stage: str
     images: tuple[Explained, ...]
     failed: dict[str, str]
     filters: tuple[Filter, ...] = ()
+
+    def __repr__(self) -> str:
+        lines = [f"{len(self.images)} images, heat taken at {self.stage}"]
+        for one in self.images:
+            best = ", ".join(f"{shown(name)} {p:.1%}" for name, p in one.top5)
+            lines.append(f"{shown(one.path)}: {best}; strangeness {one.strange:.3f}")
+        return "\n".join([*lines, *(f"left out: {shown(path)}: {why}" for path, why in self.failed.items())])
+
+    def _repr_html_(self) -> str:
+        from transferkit.reports.explanation import fragment
+
+        return fragment(self.images, stage=self.stage)
 
 
 def explain(

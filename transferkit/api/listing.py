@@ -1,8 +1,12 @@
-"""What there is to choose from, as tables."""
+"""What there is to choose from, as tables; and where it is on this machine, or how it comes there."""
 
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transferkit.backbone.catalogue import every
+from transferkit.backbone import weights
+from transferkit.backbone.catalogue import every, lookup
 from transferkit.cache import cache_root
 from transferkit.recipe import read_recipe, recipe_names
 
@@ -56,3 +60,52 @@ def recipes() -> "pd.DataFrame":
     import pandas as pd
 
     return pd.DataFrame([{"name": name, **read_recipe(name)} for name in recipe_names()])
+
+
+def fetch_dataset(name: str, *, url: str | None = None) -> Path:
+    """Bring a public data set into the cache, if it is not there; the folder of its images.
+
+    Args:
+        name: as in `datasets`.
+        url: another address of the archive: a mirror, or `file:///PATH`.
+
+    Raises:
+        UsageError: no data set of that name.
+        FetchError: it cannot be had; or what came is not what its checksum says.
+    """
+    from transferkit.data.public import fetch
+
+    return fetch(name, cache=cache_root(), url=url)
+
+
+def find_weights(name: str, *, weights_dir: str | Path | None = None) -> Path | None:
+    """The file of ImageNet weights that serves a backbone; None if it would have to be downloaded.
+
+    Args:
+        name: of the backbone.
+        weights_dir: folder that is looked in first.
+
+    Raises:
+        UsageError: no backbone of that name.
+    """
+    return weights.locate(lookup(name), None if weights_dir is None else Path(weights_dir))
+
+
+def verify_weights(names: Iterable[str] = (), *, weights_dir: str | Path | None = None) -> "pd.DataFrame":
+    """ImageNet weights on this machine against Keras' checksums.
+
+    Args:
+        names: of backbones; none checks all.
+        weights_dir: folder that is looked in first.
+
+    Returns:
+        `path,verdict,expected,received` of each file; the verdict is `ok`, `differs` or `no checksum`.
+
+    Raises:
+        UsageError: no backbone of that name.
+    """
+    import pandas as pd
+
+    specs = tuple(map(lookup, (names,) if isinstance(names, str) else names)) or every()
+    checked = weights.verify(specs, None if weights_dir is None else Path(weights_dir))
+    return pd.DataFrame(map(asdict, checked), columns=["path", "verdict", "expected", "received"])

@@ -25,7 +25,10 @@ from transferkit.training.device import Device, check_device_name
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and what it costs on this machine from the start of `finetune`, the bank being there."""
+    """A plan, and what it costs on this machine from the start of `finetune`, the bank being there.
+
+    `repr` is the decision panel.
+    """
 
     plan: Plan
     estimate: Estimate
@@ -33,6 +36,11 @@ class Planned:
     def as_dict(self) -> dict[str, Any]:
         """The content of plan.json, with `estimate`."""
         return self.plan.as_dict() | {"estimate": self.estimate.as_dict()}
+
+    def __repr__(self) -> str:
+        from transferkit.reports import panel
+
+        return panel.render(self.plan, self.estimate)
 
 
 def plan(data: Data, recipe: Asking = None, **settings: Any) -> Planned:

@@ -36,19 +36,10 @@ def augment(data: str | None, policy: str | None, sheet: str | None, steps: bool
     if policy:
         recipe = recipe.updated({"augment": policy}, "--policy")
     from transferkit.api.augmented import augment as make
-    from transferkit.reports.augmented import draw_augmented
 
     found = make(data, recipe)
-    lines = [f"{number}. {step}" for number, step in enumerate(found.policy.steps, start=1)]
-    title = f"policy {found.policy.name}: each image as it is, then {found.versions.shape[1]} versions"
-    draw_augmented(
-        found.originals,
-        found.versions,
-        title=title,
-        lines=[*lines, *([found.why] if found.why else [])],
-        target=target,
-    )
-    for line in [*lines, *([found.why] if found.why else [])]:
+    found.save(target)
+    for line in found.lines:
         click.echo(line)
     if mixing := [step.name for step in found.policy.mixing]:
         click.echo(f"not drawn: {', '.join(mixing)}, which blends images of a batch")

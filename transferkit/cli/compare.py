@@ -6,7 +6,8 @@ from dataclasses import asdict
 import click
 
 from transferkit.cli.pages import page_file
-from transferkit.cli.tables import echo_table, shown
+from transferkit.cli.tables import echo_table
+from transferkit.printable import shown
 
 EXAMPLE = """\b
 Examples:

@@ -43,10 +43,9 @@ def fetch(name: str, url: str | None) -> None:
 
     A download that was cut goes on where it stopped, and a known checksum is compared.
     """
-    from transferkit.cache import cache_root
-    from transferkit.data.public import fetch as fetch_data
+    from transferkit.api import fetch_dataset
 
-    click.echo(fetch_data(name, cache=cache_root(), url=url))
+    click.echo(fetch_dataset(name, url=url))
 
 
 def _json(known: "list[tuple[Card, Path | None]]") -> str:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from transferkit.cli.floor import check_floor, check_range
-from transferkit.cli.tables import shown
 from transferkit.errors import UsageError
 from transferkit.evaluation import VIEWS
+from transferkit.printable import shown
 
 if TYPE_CHECKING:
     from transferkit.api.evaluating import Evaluation
-    from transferkit.evaluation.metrics import SplitMetrics
-    from transferkit.evaluation.multilabel import MultiLabelMetrics
-    from transferkit.evaluation.unknown import Unknown
 
 EXAMPLE = "\b\nExample:\n  transferkit evaluate runs/pets-1 new-photos/ --map kitten=cat"
 
@@ -104,67 +101,12 @@ def _document(found: "Evaluation") -> dict[str, Any]:
 
 
 def _tell(found: "Evaluation") -> None:
-    from transferkit.evaluation.multilabel import MultiLabelMetrics
+    from transferkit.reports import evaluated
 
-    if isinstance(found.metrics, MultiLabelMetrics):
-        _show_multilabel(found.metrics)
-    else:
-        _show(found.metrics)
-    if found.gain:
-        click.echo(_gained(found))
-    if found.unknown:
-        click.echo(_told_apart(found.unknown))
+    for line in evaluated.lines(found):
+        click.echo(line)
     for path, reason in found.failed.items():
         click.echo(f"left out: {shown(path)}: {reason}", err=True)
-
-
-def _told_apart(found: "Unknown") -> str:
-    return (
-        f"unknown images: AUROC {found.auroc:.3f} ({found.unknown} unknown, {found.known} known); where "
-        "95% of the "
-        f"known pass, {found.fpr95:.1%} of the unknown do (strangeness up to {found.threshold:.3f})"
-    )
-
-
-def _gained(found: "Evaluation") -> str:
-    """What views bring and cost, in a sentence."""
-    assert found.gain is not None and found.plain is not None
-    points = [f"{100 * value:+.1f}" for value in (found.gain.value, found.gain.low, found.gain.high)]
-    several = hasattr(found.plain, "map")
-    plain = f"mAP {found.plain.map:.3f}" if several else f"top-1 {found.plain.top1:.1%}"  # type: ignore[union-attr]
-    return (
-        f"{found.views}: {points[0]} points (95% {points[1]} to {points[2]}) over {plain} without views, for "
-        f"{found.passes} forward passes an image instead of 1"
-    )
-
-
-def _show(metrics: "SplitMetrics") -> None:
-    low, high = metrics.top1_ci95
-    click.echo(f"top-1 {metrics.top1:.1%} (95% {low:.1%} to {high:.1%}, n={metrics.n})")
-    if metrics.top5_k < len(metrics.per_class):
-        click.echo(f"top-5 {metrics.top5:.1%}")
-    click.echo(f"log-loss {metrics.nll:.3f}, ECE {metrics.ece:.3f} (lower is better)")
-    present = [row for row in metrics.per_class if row.n]
-    for row in present:
-        click.echo(f"  {shown(row.label)}: recall {row.recall:.1%}, precision {row.precision:.1%}, n={row.n}")
-    absent = len(metrics.per_class) - len(present)
-    if absent:
-        click.echo(f"  ({absent} of the run's classes are not in the data)")
-    else:
-        click.echo(f"macro-F1 {metrics.macro_f1:.3f}, balanced accuracy {metrics.balanced_accuracy:.3f}")
-
-
-def _show_multilabel(metrics: "MultiLabelMetrics") -> None:
-    click.echo(
-        f"mAP {metrics.map:.3f} (n={metrics.n}); an image may have several classes, so no top-1 or top-5"
-    )
-    click.echo(
-        f"at the threshold {metrics.threshold:.3f}: macro-F1 {metrics.macro_f1:.3f}, "
-        f"micro-F1 {metrics.micro_f1:.3f}, all classes right {metrics.exact_match:.1%}"
-    )
-    for row in metrics.per_class:
-        ap = "none" if row.ap is None else f"{row.ap:.3f}"
-        click.echo(f"  {shown(row.label)}: AP {ap}, F1 {row.f1:.3f}, n={row.n}")
 
 
 def _pairs(renames: tuple[str, ...]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import click
 
 from transferkit.cli.pages import page_file
-from transferkit.cli.tables import shown
+from transferkit.printable import shown
 
 EXAMPLE = """\b
 Examples:

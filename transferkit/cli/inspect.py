@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from transferkit.cli.tables import echo_table, shown
+from transferkit.cli.tables import echo_table
 from transferkit.errors import UsageError
+from transferkit.printable import shown
 
 if TYPE_CHECKING:
     from transferkit.data.audit import Audit

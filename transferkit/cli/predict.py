@@ -4,8 +4,8 @@ import json
 
 import click
 
-from transferkit.cli.tables import shown
 from transferkit.evaluation import VIEWS
+from transferkit.printable import shown
 
 EXAMPLE = "\b\nExample:\n  transferkit predict runs/photos-1 new.jpg more/ > predictions.csv"
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from transferkit.backbone.catalogue import every, lookup
-from transferkit.backbone.weights import locate, places, verify
+from transferkit.api import find_weights, verify_weights
+from transferkit.backbone.catalogue import lookup
+from transferkit.backbone.weights import places
 from transferkit.errors import WeightsError
 
 DIR_OPTION = click.option("--weights-dir", type=Path, help="Folder that is looked in first.")
@@ -26,7 +27,7 @@ def where(name: str, weights_dir: Path | None) -> None:
         for file in (spec.weights, spec.weights_top):
             path = place.folder / file.name
             click.echo(f"{place.why}: {path}: {'there' if path.is_file() else 'not there'}", err=True)
-    found = locate(spec, weights_dir)
+    found = find_weights(name, weights_dir=weights_dir)
     if found is None:
         raise WeightsError(
             f"no ImageNet weights for {name} on this machine. They would be downloaded from "
@@ -44,13 +45,12 @@ def verify_command(context: click.Context, names: tuple[str, ...], weights_dir: 
 
     Without NAMES all ImageNet weights on this machine are checked. Exit 1 if one differs.
     """
-    specs = tuple(lookup(name) for name in names) or every()
-    checked = verify(specs, weights_dir)
+    checked = verify_weights(names, weights_dir=weights_dir).to_dict("records")
     for each in checked:
-        detail = f" (expected {each.expected}, received {each.received})"
-        verdict = "not checked (Keras publishes no checksum)" if each.expected is None else each.verdict
-        click.echo(f"{verdict}: {each.path}{detail if each.verdict == 'differs' else ''}")
+        detail = f" (expected {each['expected']}, received {each['received']})"
+        verdict = "not checked (Keras publishes no checksum)" if each["expected"] is None else each["verdict"]
+        click.echo(f"{verdict}: {each['path']}{detail if verdict == 'differs' else ''}")
     if not checked:
         click.echo("no ImageNet weights on this machine", err=True)
-    if any(each.verdict == "differs" for each in checked):
+    if any(each["verdict"] == "differs" for each in checked):
         context.exit(1)

@@ -36,7 +36,7 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Runs on the same images.
+    """Runs on the same images; `repr` shows `frame`.
 
     Attributes:
         runs: in the order given.
@@ -63,6 +63,12 @@ class Comparison:
             found = one.against_first
             rows.append(row | ({key: getattr(found, key) for key in PAIRED} if found else {}))
         return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        return f"{self.frame.to_string()}\n{self.images} images of {self.split} that all runs judged"
+
+    def _repr_html_(self) -> str:
+        return str(self.frame.to_html())
 
 
 PAIRED = ("difference", "low", "high", "p")

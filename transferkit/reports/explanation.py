@@ -77,3 +77,23 @@ def _inline(pixels: np.ndarray) -> str:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, format="JPEG", quality=85)
     return Markup(f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}")  # noqa: S704
+
+
+def fragment(images: Sequence[Any], *, stage: str) -> str:
+    """A table for notebooks: each image as it is and with its heat, its top 5, what it is most like.
+
+    Args:
+        images: as in `page`.
+        stage: where the heat was taken.
+    """
+    rows = []
+    for one in images:
+        named = Markup("<br>").join(f"{visible(name)} {p:.1%}" for name, p in one.top5)
+        like = Markup("<br>").join(f"{visible(label)} ({visible(path)})" for path, label, _ in one.nearest)
+        pictures = (_inline(small(one.pixels)), _inline(heated(one.pixels, one.heat)))
+        drawn = Markup("").join(Markup('<td><img alt="" src="{}"></td>').format(each) for each in pictures)
+        words = Markup("<td>{}</td>" * 3).format(named, like, f"{one.strange:.3f}")
+        rows.append(Markup("<tr><td>{}</td>").format(visible(one.path)) + drawn + words + Markup("</tr>"))
+    heads = ("image", "as it is", f"what spoke at {stage}", "top 5", "most like", "strangeness")
+    head = Markup("").join(Markup("<th>{}</th>").format(one) for one in heads)
+    return str(Markup("<table><tr>{}</tr>{}</table>").format(head, Markup("").join(rows)))

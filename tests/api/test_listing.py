@@ -1,0 +1,33 @@
+"""Tables of what there is, and how it comes to this machine."""
+
+from pathlib import Path
+
+import pytest
+
+import transferkit as tk
+from transferkit.backbone.catalogue import lookup
+
+
+def test_a_fetched_data_set_is_where_the_table_says():
+    assert tk.datasets().set_index("name").loc["digits", "folder"] == ""
+    folder = tk.fetch_dataset("digits")
+    assert len(list(folder.rglob("*.png"))) == 1797
+    assert tk.datasets().set_index("name").loc["digits", "folder"] == str(folder)
+
+
+def test_weights_are_found_in_the_folder_given_or_told_to_be_missing(tmp_path: Path):
+    assert tk.find_weights("vgg16", weights_dir=str(tmp_path)) is None
+    file = tmp_path / lookup("vgg16").weights.name
+    file.write_bytes(b"x")
+    assert tk.find_weights("vgg16", weights_dir=str(tmp_path)) == file
+    with pytest.raises(tk.UsageError, match="Did you mean 'vgg19' or 'vgg16'"):
+        tk.find_weights("vgg61")
+
+
+def test_weights_are_verified_in_a_table(tmp_path: Path):
+    assert list(tk.verify_weights(weights_dir=tmp_path).columns) == ["path", "verdict", "expected", "received"]
+    (tmp_path / lookup("vgg16").weights.name).write_bytes(b"x")
+    found = tk.verify_weights("vgg16", weights_dir=tmp_path)
+    assert list(found["verdict"]) == ["differs"] and found["expected"][0] == lookup("vgg16").weights.md5
+    assert len(tk.verify_weights(weights_dir=tmp_path)) == 1
+    assert tk.verify_weights(["vgg19"], weights_dir=tmp_path).empty
