@@ -122,8 +122,8 @@ def opened(folder: Path, extractor: Any) -> tuple[Any, Any]:
     return index, bank.keep(kept)
 
 
-def started(backbone: str, weights_dir: Path) -> Any:
-    """The extractor of `NAME:SIZE` with its ImageNet weights."""
+def started(backbone: str, weights_dir: Path | None, weights: str = "imagenet") -> Any:
+    """The extractor of `NAME:SIZE` with its ImageNet weights, or others as a recipe names them."""
     from transferkit.api.inputs import start
     from transferkit.backbone.catalogue import lookup
     from transferkit.backbone.weights import resolve
@@ -131,8 +131,8 @@ def started(backbone: str, weights_dir: Path) -> Any:
 
     name, _, size = backbone.partition(":")
     spec = lookup(name)
-    recipe = Recipe.from_mapping({"backbone": name, "image_size": int(size or spec.image_size)})
-    return start(spec, resolve(spec, "imagenet", weights_dir), recipe, "crop")[1]
+    asked = {"backbone": name, "image_size": int(size or spec.image_size), "weights": weights}
+    return start(spec, resolve(spec, weights, weights_dir), Recipe.from_mapping(asked), "crop")[1]
 
 
 def draws(asked: argparse.Namespace, done: set[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:

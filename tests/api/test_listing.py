@@ -25,7 +25,12 @@ def test_weights_are_found_in_the_folder_given_or_told_to_be_missing(tmp_path: P
 
 
 def test_weights_are_verified_in_a_table(tmp_path: Path):
-    assert list(tk.verify_weights(weights_dir=tmp_path).columns) == ["path", "verdict", "expected", "received"]
+    assert list(tk.verify_weights(weights_dir=tmp_path).columns) == [
+        "path",
+        "verdict",
+        "expected",
+        "received",
+    ]
     (tmp_path / lookup("vgg16").weights.name).write_bytes(b"x")
     found = tk.verify_weights("vgg16", weights_dir=tmp_path)
     assert list(found["verdict"]) == ["differs"] and found["expected"][0] == lookup("vgg16").weights.md5
