@@ -51,7 +51,10 @@ def test_what_is_lit_is_in_the_panel_once(similarity: str, amount: str, cell: st
 
 def test_both_axes_have_number_border_and_gauge() -> None:
     text = render(planned())
-    assert "Similarity: similar; the images lie 0.12 from ImageNet, and different starts at 0.24." in text
+    assert (
+        "Similarity: similar; the images lie 0.12 from ImageNet; similar up to 0.20, different from 0.30."
+        in text
+    )
     # .12 is half of the border: a quarter of 41 columns
     assert "similar ----------#---------|-------------------- different" in text
     words = " ".join(text.split())

@@ -4,6 +4,7 @@ from typing import Any
 
 from transferkit.planning import Plan
 from transferkit.strategies.amount import LOTS_FROM_IMAGES
+from transferkit.strategies.similarity import BATCHNORM_BORDERS
 
 
 def gauges(plan: Plan) -> tuple[dict[str, Any], ...]:
@@ -20,9 +21,8 @@ def _similarity(plan: Plan) -> dict[str, Any] | None:
         return None
     near = ", near the border" if found["near"] else ""
     words = (
-        f"Similarity: {plan.similarity}{near}; the images lie {found['score']:.2f} from ImageNet, "
-        "different starts "
-        f"at {found['border']:.2f}."
+        f"Similarity: {plan.similarity}{near}; the images lie {found['score']:.2f} from ImageNet; "
+        f"{BATCHNORM_BORDERS}."
     )
     return _gauge(words, found["score"] / found["border"], ("similar", "different"))
 

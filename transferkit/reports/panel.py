@@ -8,6 +8,7 @@ from transferkit.strategies import Phase, Tuning
 from transferkit.strategies.amount import LOTS_FROM_IMAGES
 from transferkit.strategies.cost import Estimate
 from transferkit.strategies.matrix import MATRIX
+from transferkit.strategies.similarity import BATCHNORM_BORDERS
 from transferkit.timing import in_words
 
 COLUMNS = {"similar": "similar to ImageNet", "different": "different from ImageNet"}
@@ -88,7 +89,7 @@ def _similarity_axis(plan: Plan, width: int) -> list[str]:
         return [_folded(f"Similarity: {plan.similarity}, not measured.", width)]
     score, border = found["score"], found["border"]
     if found["measure"] == "batchnorm":
-        number = f"the images lie {score:.2f} from ImageNet, and different starts at {border:.2f}"
+        number = f"the images lie {score:.2f} from ImageNet; {BATCHNORM_BORDERS}"
         gauge = _gauge("similar", score / border, "different")
     else:
         number = (

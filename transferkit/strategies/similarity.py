@@ -19,9 +19,12 @@ from dataclasses import dataclass
 
 from transferkit.strategies.evidence import Evidence
 
-BATCHNORM_BORDER = 0.24
-# Between these the distance alone does not decide: small images raise it, plain grounds do too.
+# Under the first similar, over the second different. Between them the distance does not decide: small images
+# raise it, plain grounds do too.
 BATCHNORM_GREY = (0.20, 0.30)
+# Where a scale is drawn this is its middle.
+BATCHNORM_BORDER = sum(BATCHNORM_GREY) / 2
+BATCHNORM_BORDERS = f"similar up to {BATCHNORM_GREY[0]:.2f}, different from {BATCHNORM_GREY[1]:.2f}"
 SEEN_SIMILAR, SEEN_DIFFERENT = "0.05-0.22", "0.35-0.62"
 # In images this much smaller than the network's own everything is smaller than in ImageNet: at 96 of 224 px
 # ImageNet itself lies at .22, at 64 px at .33, as far as satellite pictures do.
@@ -119,14 +122,13 @@ def _batchnorm_sentence(evidence: Evidence) -> str:
     where = (
         f"between {low:.2f} and {high:.2f}, where both kinds occur, so the stages decide"
         if _is_grey(distance)
-        else "which says different"
-        if distance > BATCHNORM_BORDER
-        else "which says similar"
+        else f"which is over {high:.2f} and says different"
+        if distance > high
+        else f"which is under {low:.2f} and says similar"
     )
     return (
-        f"Batch statistics: the images' activations lie {distance:.2f} from those of ImageNet (border "
-        f"{BATCHNORM_BORDER:.2f}, photographs of things seen at {SEEN_SIMILAR}, others at {SEEN_DIFFERENT}), "
-        f"{where}."
+        f"Batch statistics: the images' activations lie {distance:.2f} from those of ImageNet (photographs "
+        f"of things seen at {SEEN_SIMILAR}, others at {SEEN_DIFFERENT}), {where}."
     )
 
 
