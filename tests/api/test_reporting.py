@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transferkit.api.reporting import _data, _metrics, predictions
+from transferkit.api.reporting import _data, _metrics, _shown, predictions
 from transferkit.data.index import Index, excluded_table
 from transferkit.recipe import Recipe
+from transferkit.strategies import STRATEGIES, Setting
 
 COLUMNS = ["path", "sha256", "split", "group", "cluster"]
 PAIRS = ("train & val", "train & test", "val & test")
@@ -69,3 +70,12 @@ def test_the_threshold_is_chosen_on_val():
     found = _metrics(work, best)
     assert [found[split].threshold for split in ("val", "test")] == pytest.approx([0.3, 0.3])  # type: ignore[union-attr]
     assert predictions(work, best)["pred"].to_list() == ["a", "b", "a|b", "a|b"]
+
+
+def test_of_a_linear_phase_the_features_that_were_chosen_are_told():
+    setting = Setting(stages=("stage1", "stage2"), train_images=60, classes=3)
+    phase = STRATEGIES["multistage"](setting)[-1]
+    taken = SimpleNamespace(features=phase.choices[-1])
+    told = _shown(phase, SimpleNamespace(chosen={"multistage": (taken,)}))["trains"]  # type: ignore[arg-type]
+    assert told.startswith(f"a linear classifier on {phase.choices[-1].name} (chosen from ")
+    assert f"{len(phase.choices)} sets" in told and len(phase.choices) > 1

@@ -210,9 +210,11 @@ def _baseline(train: np.ndarray, labels: np.ndarray) -> float:
 def _shown(phase: Phase, best: Candidate) -> dict[str, Any]:
     """A phase in plain values, without what says nothing to its kind."""
     if phase.kind == "linear":
-        seen = [choice.name for choice in phase.choices] or [", ".join(phase.features)]
-        several = f" (and {len(seen) - 1} other sets)" if len(seen) > 1 else ""
-        return {"phase": phase.name, "trains": f"a linear classifier on {seen[0]}{several}"}
+        offered = [choice.name for choice in phase.choices] or [", ".join(phase.features)]
+        tried = best.chosen.get(phase.name, ())
+        seen = tried[0].features.name if tried else offered[0]
+        several = f" (chosen from {len(offered)} sets of features)" if len(offered) > 1 else ""
+        return {"phase": phase.name, "trains": f"a linear classifier on {seen}{several}"}
     tuning = phase.tuning
     assert tuning is not None
     only = " (BatchNorm only)" if tuning.only == "batchnorm" else ""
