@@ -93,9 +93,22 @@ def test_the_headline_is_val_and_says_so_where_there_is_no_test_split(make):
 
 def test_probabilities_that_are_not_finite_are_told():
     report = make_report(labels=[0, 1], predicted=[-1, 1], splits=("test",))
-    assert report.remarks() == (
+    assert report.remarks()[1:] == (
         "1 of 2 test images got probabilities that are not finite; they count as wrong",
     )
+
+
+def test_classes_of_which_nothing_was_recognised_are_named():
+    assert make_report(labels=[0, 0, 1, 2], predicted=[0, 1, 1, 1], classes=4).remarks() == (
+        "no test image of 1 of 3 classes was recognised (1 of each): class 2; with every class counted the "
+        "same 50.0% are right",
+    )
+    # Seven of eight, which have 1 to 2 images.
+    (told,) = make_report(labels=[0, 1, 2, 3, 4, 5, 6, 7, 7], predicted=[0] * 9, classes=8).remarks()
+    assert told.startswith(
+        "no test image of 7 of 8 classes was recognised (1 to 2 of each): class 1, class 2, "
+    )
+    assert "class 5 and others; with every class counted the same 12.5%" in told
 
 
 def test_splits_that_share_something_are_told_first():

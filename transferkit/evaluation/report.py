@@ -17,6 +17,7 @@ from transferkit.evaluation.metrics import SplitMetrics
 from transferkit.evaluation.multilabel import MultiLabelMetrics
 from transferkit.evaluation.paired import Paired
 from transferkit.evaluation.rejection import Conformal, Rejection
+from transferkit.evaluation.remarks import lost_classes
 
 SCHEMA = 1  # of metrics.json
 MEASURES = {"top1": "top-1", "map": "mAP"}  # what a model is judged by, and its name in words
@@ -234,6 +235,8 @@ class Report:
                 "images of one group count as independent in all intervals, so they are too narrow where "
                 "images of a group resemble each other"
             )
+        if not self.multilabel:
+            found += lost_classes(self.single_label(self.headline), self.headline)
         for name, split in self.splits.items():
             if split.non_finite:
                 found.append(
