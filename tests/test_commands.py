@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.backbone.test_weights import keras_legacy
 from tests.conftest import TOY, draw, toy_network
-from tests.told_commands import commands
+from tests.told_commands import blocks, commands
 from transferkit.backbone import build, catalogue, table
 from transferkit.cli import cli
 
@@ -82,3 +82,13 @@ def test_every_command_that_is_told_works(desk: Path):
             assert done.exit_code == 0, told
     made = {"compared.html", "why.html", "sheet.png", "recipe.schema.json", "runs/digits/report.html"}
     assert not [name for name in made if not (desk / name).stat().st_size]
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")  # Keras' own, of any data set given to fit
+def test_every_block_of_python_that_is_told_works(desk: Path):
+    """One after the other; only the size of the images is the toy's."""
+    files = sorted((desk / "photos").rglob("*.png"))
+    names = {"paths": [str(file) for file in files], "labels": [file.parent.name for file in files]}
+    assert len(blocks()) >= 5
+    for page, code in blocks():
+        exec(compile(code.replace("(224, 224)", "(32, 32)"), page, "exec"), dict(names))

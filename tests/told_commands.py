@@ -1,4 +1,4 @@
-"""The commands that README and docs tell."""
+"""The commands and Python blocks that README and docs tell."""
 
 import re
 from pathlib import Path
@@ -15,3 +15,12 @@ def commands() -> list[tuple[str, str]]:
             lines = block.replace("\\\n", " ").splitlines()
             found += [(page.name, line) for line in lines if line.startswith("transferkit ")]
     return found
+
+
+def blocks() -> list[tuple[str, str]]:
+    """(page, code) of every block of Python."""
+    return [
+        (page.name, block)
+        for page in PAGES
+        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
+    ]
