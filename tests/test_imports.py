@@ -1,6 +1,8 @@
 """The direction of imports: down only, and TensorFlow in two places."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,12 @@ def test_tensorflow_is_imported_for_loading_and_for_the_device_only():
 def test_no_file_is_too_long_to_read():
     long = {str(p.relative_to(PACKAGE)): len(p.read_text().splitlines()) for p in FILES}
     assert {name: lines for name, lines in long.items() if lines > 300} == {}
+
+
+def test_what_reads_the_input_loads_no_framework():
+    """A wrong folder is told in a second, and before what a framework prints on being loaded."""
+    names = [f"transferkit.api.{path.stem}" for path in sorted((PACKAGE / "api").glob("*.py"))]
+    code = f"import sys\nfor name in {names}: __import__(name)\n"
+    code += "print([m for m in ('keras', 'tensorflow', 'jax', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

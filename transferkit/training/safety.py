@@ -6,7 +6,6 @@ import numpy as np
 
 from transferkit.backbone.graph import output_of
 from transferkit.data.augment.keys import keys_of
-from transferkit.data.augment.pipeline import pipeline
 from transferkit.data.augment.policy import policy_from
 from transferkit.strategies.augmenting import CHANGES, Recognised
 from transferkit.training.bank import Extractor, predict
@@ -38,6 +37,8 @@ def measure_safety(
         folds: of each image.
     """
     import keras
+
+    from transferkit.data.augment.pipeline import pipeline
 
     last = output_of(extractor.network, extractor.stages[-1].cut)
     network = keras.Model(extractor.network.input, pool(last, "means"))
