@@ -16,6 +16,7 @@ from transferkit.reports.svg import Panel, drawing, legend, panel, tag, words
 # Left, top, width and height of one panel of a pair, and how far the next one is to the right.
 BOX, STEP = (56, 54, 290, 180), 366
 SINGLE = (64, 54, 400, 230)
+TICK_ROOM = 38  # pixels between the middles of two numbers below an axis
 
 
 def learning_curve(info: LearningCurve) -> str:
@@ -145,10 +146,14 @@ def growth(info: GrowthCurve) -> str:
     now = info.now
     edge = [here.x.at(now[0]), here.y.at(now[1]), here.x.at(ahead), here.y.at(high), here.y.at(low)]
     band = f"M{edge[0]:.1f} {edge[1]:.1f}L{edge[2]:.1f} {edge[3]:.1f}L{edge[2]:.1f} {edge[4]:.1f}Z"
+    # What was measured held a fold back: the last point is short of the images there are now.
     ticks = [(value, f"{value:.0f}") for value in (*info.images, ahead)]
+    room = (abs(here.x.at(now[0]) - here.x.at(value)) for value, _ in ticks)
+    if min(room) > TICK_ROOM:
+        ticks.insert(-1, (now[0], f"{now[0]:.0f} now"))
     parts = [
         legend(64, 18, (("measured", "val", "square f-val"), ("estimate, 95 % interval", "val dot", ""))),
-        here.axes("training images", "top-1", percent=True, x_ticks=ticks),
+        here.axes("training images (log scale)", "top-1 of a quick classifier", percent=True, x_ticks=ticks),
         tag("path", class_="band", d=band),
         here.line((now[0], ahead), (now[1], then), "val dot"),
         here.line(info.images, info.top1, "val"),
