@@ -5,6 +5,7 @@ from math import pi
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_fill_holes
 
 from transferkit.data.drawn import (
     HEADS,
@@ -17,6 +18,9 @@ from transferkit.data.drawn import (
     solids,
     textures,
 )
+
+GOLDEN = {"shape": 41, "skin": 0, "colour": 19, "ground": 5, "ground_colour": 17}
+GOLDEN_MEAN = 131.4
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -31,12 +35,22 @@ def test_a_picture_is_that_of_its_seed_and_number():
         assert not np.array_equal(first.pixels, other.pixels)
 
 
+def test_a_number_is_what_it_was():
+    """Else every collection that was trained on is another."""
+    found = draw(3, size=48, seed=1)
+    assert found.labels == GOLDEN
+    assert found.pixels.mean() == pytest.approx(GOLDEN_MEAN, abs=2)
+    with pytest.raises(ValueError, match="16 pixels a side at least"):
+        draw(3, size=8)
+
+
 def test_labels_are_in_range_and_one_says_nothing_of_another():
     found = [draw(number, size=24).labels for number in range(800)]
     table = {name: np.array([one[name] for one in found]) for name in HEADS}
     assert all(0 <= values.min() and values.max() < HEADS[name] for name, values in table.items())
     assert all(len(np.unique(values)) > 0.8 * HEADS[name] for name, values in table.items())
     full = table["shape"] >= pictures.FIGURES
+    assert np.bincount(table["shape"][~full] // 10).std() < 15  # no figure twice as often as others
     assert abs(full.mean() - pictures.LEAVES) < 0.04
     numbers = np.array([table[name] for name in ("shape", "skin", "colour", "ground", "ground_colour")])
     between = np.corrcoef(numbers[:, ~full]) - np.eye(5)
@@ -96,9 +110,29 @@ def test_a_round_solid_is_a_disc_brightest_towards_the_light():
     dark = np.argwhere((mask == 1) & (shade <= np.quantile(shade[mask == 1], 0.05))).mean(axis=0)
     assert np.linalg.norm(lit - dark) > 20
     box = solids.Solid(up=0.2, around=0.2, axes=(1.0, 1.0, 1.0), taper=0.0)
-    points, normals = solids._surface(box)
+    points, normals = solids._surface(box, 1)
     assert np.abs(points).max(axis=-1).mean() > 0.9
     assert ((points * normals).sum(axis=-1) > -1e-6).all()
+
+
+@pytest.mark.parametrize("size", [48, 160])
+def test_a_solid_has_no_holes(size: int):
+    for number in range(solids.COUNT):
+        mask, _ = solids.solid(solids.solid_class(number), size, random(number))
+        assert mask.sum() / binary_fill_holes(mask).sum() > 0.97
+
+
+def test_solids_are_seen_from_everywhere():
+    turns = np.array([solids._rotation(random(seed)) for seed in range(2000)])
+    assert np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3)) and (np.linalg.det(turns) > 0).all()
+    assert np.abs((turns > 0).mean(axis=0) - 0.5).max() < 0.05
+
+
+def test_no_fractal_wears_the_edge_of_its_frame():
+    for number in range(0, fractals.COUNT, 5):
+        mask, _ = fractals.fractal(fractals.system(number), 64, random(number))
+        edge, inside = mask[:, 0].mean(), mask[:, 1:6].mean()
+        assert edge < 2 * inside + 0.1
 
 
 def test_leaves_lie_upon_each_other_and_their_sizes_follow_the_cube():

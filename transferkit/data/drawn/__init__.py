@@ -1,4 +1,4 @@
-"""Pictures for pretraining that nobody took: drawn by rules, the same for a seed on every machine.
+"""Pictures for pretraining that nobody took: drawn by rules, the same for a seed (and the same versions).
 
 `pictures.draw` makes one; what is in it is its labels. Each kind of figure has a module: fractals, contours,
 solids, leaves. Grounds and skins are `textures`, coloured by `palettes`.

@@ -43,7 +43,7 @@ def _turn(angles: np.ndarray) -> np.ndarray:
 
 
 def _points(maps: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """`(n, 2)` of the chaos game, in 0..1; maps are taken as often as they cover area."""
+    """`(n, 2)` of the chaos game, all but a percent in 0..1; maps are taken as often as they cover area."""
     weights = np.abs(np.linalg.det(maps[:, :, :2])) + 0.01
     walk = random.uniform(-0.5, 0.5, (WALKERS, 2))
     taken = random.choice(len(maps), (LOST + STEPS, WALKERS), p=weights / weights.sum())
@@ -70,7 +70,8 @@ def fractal(maps: np.ndarray, size: int, random: np.random.Generator) -> tuple[n
     """
     shaken = maps * random.uniform(0.9, 1.1, maps.shape)
     points = _points(shaken, random)
-    spots = np.clip((points * (size - 1)).astype(int), 0, size - 1)
+    points = points[((points >= 0) & (points < 1)).all(axis=1)]  # the rest would make an edge of the frame
+    spots = (points * size).astype(int)
     dense = np.bincount(spots[:, 1] * size + spots[:, 0], minlength=size * size).reshape(size, size)
     shade = np.log1p(dense) / max(np.log1p(float(np.percentile(dense[dense > 0], 95))), 1e-9)
     return (dense > 0).astype(np.float32), np.clip(shade, 0, 1).astype(np.float32)

@@ -34,7 +34,7 @@ class Palette:
 
 
 def palette(number: int, random: np.random.Generator) -> Palette:
-    """A palette of a class: hue and saturation lie within its own range, the two ends are drawn."""
+    """A palette of a class: saturation and first hue lie in its own range; the last hue turns a little."""
     hue = (number % HUES + random.uniform(-0.5, 0.5)) / HUES
     low, high = TONES[number // HUES]
     saturation = random.uniform(low, high)

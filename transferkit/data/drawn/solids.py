@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 
 COUNT = 20
-# Points on the surface, in longitude and latitude.
-AROUND, UP = 220, 130
+# Points on the surface, in longitude and latitude, for each `FINE` pixels of the picture's side.
+AROUND, UP, FINE = 220, 130, 64
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,17 @@ def _power(values: np.ndarray, exponent: float) -> np.ndarray:
     return np.asarray(np.sign(values) * np.abs(values) ** exponent)
 
 
-@lru_cache(maxsize=COUNT)
-def _surface(kind: Solid) -> tuple[np.ndarray, np.ndarray]:
-    """Points `(U, A, 3)` and outward normals."""
-    up = np.linspace(-np.pi / 2, np.pi / 2, UP)[:, None]
-    around = np.linspace(-np.pi, np.pi, AROUND)[None, :]
+def _even(angles: np.ndarray, exponent: float) -> np.ndarray:
+    """Angles whose powers point evenly into all directions: else flat faces stay empty in their middle."""
+    inverse = 1 / exponent
+    return np.asarray(np.arctan2(_power(np.sin(angles), inverse), _power(np.cos(angles), inverse)))
+
+
+@lru_cache(maxsize=4 * COUNT)
+def _surface(kind: Solid, fine: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points `(U, A, 3)` and outward normals; so many of them by `fine`."""
+    up = _even(np.linspace(-np.pi / 2, np.pi / 2, UP * fine), kind.up)[:, None]
+    around = _even(np.linspace(-np.pi, np.pi, AROUND * fine), kind.around)[None, :]
     flat = _power(np.cos(up), kind.up)
     x = flat * _power(np.cos(around), kind.around) * kind.axes[0]
     y = flat * _power(np.sin(around), kind.around) * kind.axes[1]
@@ -54,8 +60,11 @@ def _surface(kind: Solid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rotation(random: np.random.Generator) -> np.ndarray:
-    axes, _ = np.linalg.qr(random.normal(size=(3, 3)))
-    return np.asarray(axes * np.sign(np.linalg.det(axes)))
+    """Any, each as likely: QR's signs are its own choice, so they are taken out (Mezzadri 2007)."""
+    axes, upper = np.linalg.qr(random.normal(size=(3, 3)))
+    axes = axes * np.sign(np.diag(upper))
+    axes[:, 0] *= np.sign(np.linalg.det(axes))
+    return np.asarray(axes)
 
 
 def solid(kind: Solid, size: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +73,7 @@ def solid(kind: Solid, size: int, random: np.random.Generator) -> tuple[np.ndarr
     Returns:
         mask and shade, float `(size, size)` in 0..1; the shade is its brightness.
     """
-    points, normals = (each.reshape(-1, 3) for each in _surface(kind))
+    points, normals = (each.reshape(-1, 3) for each in _surface(kind, -(-size // FINE)))
     turn = _rotation(random)
     points, normals = points @ turn.T, normals @ turn.T
     seen = normals[:, 2] > 0
