@@ -26,9 +26,11 @@ def evidence(batchnorm: float | None, gap: float = 0.0, error: float = 0.02, **m
     [
         (0.19, 0.50, "similar", "batchnorm", False),
         (0.31, -0.5, "different", "batchnorm", False),
-        # In the grey zone, its ends included, the stages decide: above one standard error, here 0.02.
-        (0.20, 0.03, "different", "stages", True),
-        (0.30, 0.01, "similar", "stages", True),
+        (0.20, 0.50, "similar", "batchnorm", False),
+        (0.30, -0.5, "different", "batchnorm", False),
+        # Between them the stages decide: above one standard error, here 0.02.
+        (0.21, 0.03, "different", "stages", True),
+        (0.29, 0.01, "similar", "stages", True),
         (0.24, 0.02, "similar", "stages", True),
     ],
 )
@@ -80,7 +82,7 @@ def test_every_measure_has_one_sentence_with_its_numbers():
     }
     assert judge(evidence(0.45, 0.05, **more)).sentences == (
         "Batch statistics: the images' activations lie 0.45 from those of ImageNet (photographs of "
-        "things seen at 0.05-0.22, others at 0.35-0.62), which is over 0.30 and says different.",
+        "things seen at 0.05-0.22, others at 0.35-0.62), and from 0.30 on they are different.",
         "Stages: a quick linear classifier is right on 80.0% of images by the last stage and on 85.0% by all "
         "stages together: +5.0 points, where chance alone moves this by 2.0, which says different.",
         "ImageNet's own classifier gives its first guess 42% on average, and its answers are 34% as spread "

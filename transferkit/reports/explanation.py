@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FILTER_PX = 64
+MOST_INLINE = 24  # a notebook keeps all pictures that it shows
 
 
 def page(
@@ -79,15 +80,16 @@ def _inline(pixels: np.ndarray) -> str:
     return Markup(f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}")  # noqa: S704
 
 
-def fragment(images: Sequence[Any], *, stage: str) -> str:
+def fragment(images: Sequence[Any], failed: Mapping[str, str], *, stage: str) -> str:
     """A table for notebooks: each image as it is and with its heat, its top 5, what it is most like.
 
     Args:
-        images: as in `page`.
+        images: as in `page`; pictures are of the first `MOST_INLINE`.
+        failed: path -> why it could not be read.
         stage: where the heat was taken.
     """
     rows = []
-    for one in images:
+    for one in images[:MOST_INLINE]:
         named = Markup("<br>").join(f"{visible(name)} {p:.1%}" for name, p in one.top5)
         like = Markup("<br>").join(f"{visible(label)} ({visible(path)})" for path, label, _ in one.nearest)
         pictures = (_inline(small(one.pixels)), _inline(heated(one.pixels, one.heat)))
@@ -96,4 +98,8 @@ def fragment(images: Sequence[Any], *, stage: str) -> str:
         rows.append(Markup("<tr><td>{}</td>").format(visible(one.path)) + drawn + words + Markup("</tr>"))
     heads = ("image", "as it is", f"what spoke at {stage}", "top 5", "most like", "strangeness")
     head = Markup("").join(Markup("<th>{}</th>").format(one) for one in heads)
-    return str(Markup("<table><tr>{}</tr>{}</table>").format(head, Markup("").join(rows)))
+    told = [f"left out: {visible(path)}: {visible(why)}" for path, why in failed.items()]
+    if len(images) > MOST_INLINE:
+        told.append(f"and {len(images) - MOST_INLINE} more images, see `images`")
+    below = Markup("").join(Markup("<p>{}</p>").format(line) for line in told)
+    return str(Markup("<table><tr>{}</tr>{}</table>{}").format(head, Markup("").join(rows), below))

@@ -87,7 +87,7 @@ def _gap_border(evidence: Evidence) -> float:
 
 
 def _is_grey(distance: float) -> bool:
-    return BATCHNORM_GREY[0] <= distance <= BATCHNORM_GREY[1]
+    return BATCHNORM_GREY[0] < distance < BATCHNORM_GREY[1]
 
 
 def _sentences(evidence: Evidence, stated: str | None) -> tuple[str, ...]:
@@ -122,9 +122,9 @@ def _batchnorm_sentence(evidence: Evidence) -> str:
     where = (
         f"between {low:.2f} and {high:.2f}, where both kinds occur, so the stages decide"
         if _is_grey(distance)
-        else f"which is over {high:.2f} and says different"
-        if distance > high
-        else f"which is under {low:.2f} and says similar"
+        else f"and from {high:.2f} on they are different"
+        if distance >= high
+        else f"and up to {low:.2f} they are similar"
     )
     return (
         f"Batch statistics: the images' activations lie {distance:.2f} from those of ImageNet (photographs "
