@@ -46,17 +46,36 @@ class Augmented:
     def lines(self) -> list[str]:
         """The policy's steps, numbered, and why they are these."""
         steps = [f"{number}. {step}" for number, step in enumerate(self.policy.steps, start=1)]
-        return [*steps, *([self.why] if self.why else [])]
+        mixing = ", ".join(step.name for step in self.policy.mixing)
+        not_drawn = [f"not drawn: {mixing}, which blends images of a batch"] if mixing else []
+        return [*steps, *([self.why] if self.why else []), *not_drawn]
 
     def save(self, target: str | Path) -> None:
-        """Draw the contact sheet, a PNG: each image, what the policy makes of it, the steps below."""
+        """Draw the contact sheet, a PNG: each image, what the policy makes of it, the steps below.
+
+        Raises:
+            UsageError: a name that does not end in .png, or a folder that is not there.
+        """
         from transferkit.reports.augmented import draw_augmented
 
+        check_sheet(Path(target))
         title = f"policy {self.policy.name}: each image as it is, then {self.versions.shape[1]} versions"
         draw_augmented(self.originals, self.versions, title=title, lines=self.lines, target=Path(target))
 
     def __repr__(self) -> str:
         return "\n".join([f"policy {self.policy.name} on {len(self.names)} images", *self.lines])
+
+
+def check_sheet(target: Path) -> None:
+    """Whether a sheet can be written there.
+
+    Raises:
+        UsageError: a name that does not end in .png, or a folder that is not there.
+    """
+    if target.suffix.lower() != ".png":
+        raise UsageError(f"{target}: the sheet is a PNG; give a name that ends in .png.")
+    if not target.absolute().parent.is_dir():
+        raise UsageError(f"{target}: no such folder.")
 
 
 def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
@@ -72,6 +91,7 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
 
     Raises:
         UsageError: no such policy; or one that does nothing to an image.
+        UnknownName, RecipeError: see `Recipe`.
         DataError: not one image can be read.
     """
     from transferkit.data.augment.own import colour_axes

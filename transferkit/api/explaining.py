@@ -83,7 +83,7 @@ class Explanation:
     def _repr_html_(self) -> str:
         from transferkit.reports.explanation import fragment
 
-        return fragment(self.images, stage=self.stage)
+        return fragment(self.images, self.failed, stage=self.stage)
 
 
 def explain(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from transferkit.backbone import weights
 from transferkit.backbone.catalogue import every, lookup
 from transferkit.cache import cache_root
+from transferkit.errors import WeightsError
 from transferkit.recipe import read_recipe, recipe_names
 
 if TYPE_CHECKING:
@@ -78,6 +79,12 @@ def fetch_dataset(name: str, *, url: str | None = None) -> Path:
     return fetch(name, cache=cache_root(), url=url)
 
 
+def _folder(weights_dir: str | Path | None) -> Path | None:
+    if weights_dir is not None and not Path(weights_dir).is_dir():
+        raise WeightsError(f"weights_dir {weights_dir}: no such folder.")
+    return None if weights_dir is None else Path(weights_dir)
+
+
 def find_weights(name: str, *, weights_dir: str | Path | None = None) -> Path | None:
     """The file of ImageNet weights that serves a backbone; None if it would have to be downloaded.
 
@@ -87,25 +94,31 @@ def find_weights(name: str, *, weights_dir: str | Path | None = None) -> Path | 
 
     Raises:
         UsageError: no backbone of that name.
+        WeightsError: no such folder.
     """
-    return weights.locate(lookup(name), None if weights_dir is None else Path(weights_dir))
+    return weights.locate(lookup(name), _folder(weights_dir))
 
 
-def verify_weights(names: Iterable[str] = (), *, weights_dir: str | Path | None = None) -> "pd.DataFrame":
+def verify_weights(
+    names: Iterable[str] | None = None, *, weights_dir: str | Path | None = None
+) -> "pd.DataFrame":
     """ImageNet weights on this machine against Keras' checksums.
 
     Args:
-        names: of backbones; none checks all.
+        names: of backbones; None checks all.
         weights_dir: folder that is looked in first.
 
     Returns:
-        `path,verdict,expected,received` of each file; the verdict is `ok`, `differs` or `no checksum`.
+        `path,verdict,expected,received` of each file; the verdict is `ok`, `differs` or `no checksum`, where
+        `expected` is missing.
 
     Raises:
         UsageError: no backbone of that name.
+        WeightsError: no such folder.
     """
     import pandas as pd
 
-    specs = tuple(map(lookup, (names,) if isinstance(names, str) else names)) or every()
-    checked = weights.verify(specs, None if weights_dir is None else Path(weights_dir))
+    asked = (names,) if isinstance(names, str) else names
+    specs = every() if asked is None else tuple(map(lookup, asked))
+    checked = weights.verify(specs, _folder(weights_dir))
     return pd.DataFrame(map(asdict, checked), columns=["path", "verdict", "expected", "received"])

@@ -41,8 +41,6 @@ def augment(data: str | None, policy: str | None, sheet: str | None, steps: bool
     found.save(target)
     for line in found.lines:
         click.echo(line)
-    if mixing := [step.name for step in found.policy.mixing]:
-        click.echo(f"not drawn: {', '.join(mixing)}, which blends images of a batch")
     click.echo(f"sheet: {sheet}")
 
 

@@ -9,6 +9,7 @@ from transferkit.backbone.catalogue import lookup
 from transferkit.backbone.weights import places
 from transferkit.errors import WeightsError
 
+UNKNOWN = "no checksum"
 DIR_OPTION = click.option("--weights-dir", type=Path, help="Folder that is looked in first.")
 
 
@@ -45,10 +46,12 @@ def verify_command(context: click.Context, names: tuple[str, ...], weights_dir: 
 
     Without NAMES all ImageNet weights on this machine are checked. Exit 1 if one differs.
     """
-    checked = verify_weights(names, weights_dir=weights_dir).to_dict("records")
+    checked = verify_weights(names or None, weights_dir=weights_dir).to_dict("records")
     for each in checked:
         detail = f" (expected {each['expected']}, received {each['received']})"
-        verdict = "not checked (Keras publishes no checksum)" if each["expected"] is None else each["verdict"]
+        verdict = (
+            "not checked (Keras publishes no checksum)" if each["verdict"] == UNKNOWN else each["verdict"]
+        )
         click.echo(f"{verdict}: {each['path']}{detail if verdict == 'differs' else ''}")
     if not checked:
         click.echo("no ImageNet weights on this machine", err=True)

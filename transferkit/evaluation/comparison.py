@@ -68,7 +68,7 @@ class Comparison:
         return f"{self.frame.to_string()}\n{self.images} images of {self.split} that all runs judged"
 
     def _repr_html_(self) -> str:
-        return str(self.frame.to_html())
+        return f"{self.frame.to_html()}<p>{self.images} images of {self.split} that all runs judged</p>"
 
 
 PAIRED = ("difference", "low", "high", "p")

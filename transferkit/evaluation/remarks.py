@@ -1,6 +1,7 @@
 """Sentences that the scores themselves call for."""
 
 from transferkit.evaluation.metrics import SplitMetrics
+from transferkit.printable import shown
 
 NAMED = 5
 
@@ -18,7 +19,9 @@ def lost_classes(scores: SplitMetrics, split: str) -> list[str]:
         return []
     counts = sorted({row.n for row in lost})
     each = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
-    named = ", ".join(row.label for row in lost[:NAMED]) + (" and others" if len(lost) > NAMED else "")
+    named = ", ".join(shown(row.label, 40) for row in lost[:NAMED]) + (
+        " and others" if len(lost) > NAMED else ""
+    )
     return [
         f"no {split} image of {len(lost)} of {len(judged)} classes was recognised ({each} of each): {named}; "
         f"with every class counted the same {scores.balanced_accuracy:.1%} are right"
