@@ -11,6 +11,7 @@ A line is appended for each set, draw and kind of features; those that stand in 
 """
 
 import argparse
+import hashlib
 import itertools
 import json
 import sys
@@ -23,7 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "decision"))
 from linear import drawn, opened, read, started, top1
 
-KEY = ("set", "features", "per_class", "seed")
+KEY = ("set", "features", "backbone", "weights", "test", "per_class", "seed")
 SIDE = 16
 
 
@@ -68,6 +69,12 @@ def pixels_of(index: Any) -> np.ndarray:
     return np.stack([decode(path, policy).reshape(-1) for path in paths]).astype(np.float32)
 
 
+def digest(weights: str) -> str:
+    """The first digits of a file's SHA-256; `imagenet` and `none` as they are."""
+    file = Path(weights)
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else weights
+
+
 def draws(asked: argparse.Namespace, done: set[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     """A line for each set, draw and kind of features that is not done."""
     from transferkit.data.splits import fold_numbers
@@ -89,10 +96,11 @@ def draws(asked: argparse.Namespace, done: set[tuple[Any, ...]]) -> Iterator[dic
                 rows, others = parts
                 folds = fold_numbers(index.files.iloc[rows], FOLDS, seed)
                 sample, judge = Sample(rows=rows, labels=labels[rows], folds=folds), (others, labels[others])
-                key = {"set": name, "features": features, "per_class": per_class, "seed": seed}
+                values = (name, features, asked.backbone, digest(weights), asked.test, per_class, seed)
+                key = dict(zip(KEY, values, strict=True))
                 if tuple(key.values()) not in done:
-                    yield key | {"backbone": asked.backbone, "top1": of_network(bank, sample, judge)}
-                key |= {"features": "pixels"}
+                    yield key | {"top1": of_network(bank, sample, judge)}
+                key |= {"features": "pixels", "backbone": "", "weights": ""}
                 if pixels is not None and tuple(key.values()) not in done:
                     yield key | {"top1": of_pixels(pixels, sample, judge)}
 

@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
+    (asked.folder / "labels.json").unlink(missing_ok=True)  # no labels beside the pixels of another seed
     shape = (asked.count, asked.size, asked.size, 3)
     pixels = np.lib.format.open_memmap(asked.folder / "pixels.npy", "w+", np.uint8, shape)
     labels: list[dict[str, int]] = []

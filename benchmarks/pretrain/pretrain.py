@@ -31,6 +31,12 @@ class Pictures:
         self.pixels = np.load(folder / "pixels.npy", mmap_mode="r")
         told = json.loads((folder / "labels.json").read_text())["labels"]
         self.labels = {name: np.array(values) for name, values in told.items()}
+        if any(len(values) != len(self.pixels) for values in self.labels.values()):
+            raise SystemExit(f"{folder}: labels.json is of other pictures than pixels.npy; draw them again.")
+        if len(self.pixels) < HELD + batch:
+            raise SystemExit(
+                f"{folder}: {len(self.pixels)} pictures; {HELD} are held out and {batch} make a batch."
+            )
         self.batch, self.side, self.seed = batch, side, seed
 
     def loader(self, views: tuple[str, ...], outputs: list[str], rows: np.ndarray, *, drawn: bool) -> Any:
@@ -47,10 +53,10 @@ class Pictures:
         mine = self
 
         class Batches(keras.utils.PyDataset):
-            epoch = 0
+            epoch = 0  # set before each, so that a run that is gone on with has the order of its epoch
 
             def __len__(self) -> int:
-                return len(rows) // mine.batch
+                return len(rows) // mine.batch if drawn else -(-len(rows) // mine.batch)
 
             def __getitem__(self, number: int) -> Any:
                 order = np.random.default_rng([mine.seed, self.epoch]).permutation(rows) if drawn else rows
@@ -62,13 +68,10 @@ class Pictures:
                     name: mine.labels[name][taken] if name in mine.labels else none for name in outputs
                 }
 
-            def on_epoch_end(self) -> None:
-                self.epoch += 1
-
         return Batches()
 
     def view(self, pixels: np.ndarray, kind: str, random: np.random.Generator | None) -> np.ndarray:
-        """Float32 `(B, side, side, 3)` in 0..255: a square of each picture, enlarged, mirrored or not.
+        """Float32 `(B, side, side, 3)` in 0..255: a square of each picture by its nearest pixels, mirrored or not.
 
         A `crop` has 60 to 100 % of the side and its colours; what is `changed` has 40 to 100 %, another
         brightness, contrast and saturation, and is grey one time in six. None of it without `random`.
@@ -105,7 +108,7 @@ def barlow(_: Any, joined: Any) -> Any:
     from keras import ops
 
     def normal(values: Any) -> Any:
-        return (values - ops.mean(values, axis=0)) / (ops.std(values, axis=0) + 1e-4)
+        return (values - ops.mean(values, axis=0)) / ops.sqrt(ops.var(values, axis=0) + 1e-5)
 
     first, second = (normal(part) for part in ops.split(ops.cast(joined, "float32"), 2, axis=1))
     correlation = ops.matmul(ops.transpose(first), second) / ops.cast(ops.shape(first)[0], "float32")
@@ -161,6 +164,19 @@ def compiled(model: Any, *, rate: float, steps: int) -> None:
     model.compile(optimizer, losses, loss_weights=weights, metrics=heads or None, jit_compile=jit)
 
 
+def keep_settings(asked: argparse.Namespace) -> None:
+    """Write them; a run is not gone on with under others."""
+    import keras
+
+    file = asked.out / "settings.json"
+    told = {key: str(value) for key, value in vars(asked).items()}
+    told |= {"keras": keras.version(), "backend": keras.backend.backend()}
+    if file.exists() and (before := json.loads(file.read_text())) != told:
+        differing = [key for key in told if before.get(key) != told[key]]
+        raise SystemExit(f"{asked.out} was begun with another {', '.join(differing)}; give another folder.")
+    file.write_text(json.dumps(told, indent=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("out", type=Path)
@@ -183,22 +199,21 @@ def main() -> None:
     train = pictures.loader(views, model.output_names, rows[HELD:], drawn=True)
     held = pictures.loader(views, model.output_names, rows[:HELD], drawn=False)
     compiled(model, rate=asked.rate, steps=len(train) * asked.epochs)
-    settings = {key: str(value) for key, value in vars(asked).items()}
-    (asked.out / "settings.json").write_text(
-        json.dumps(settings | {"keras": keras.version(), "backend": keras.backend.backend()}, indent=1)
-    )
+    keep_settings(asked)
     started = time.perf_counter()
     model.fit(
         train,
         epochs=asked.epochs,
-        validation_data=held,
+        validation_data=None if asked.method == "views" else held,  # twins of one view say nothing
         verbose=2,
         callbacks=[
-            keras.callbacks.BackupAndRestore(asked.out / "state", delete_checkpoint=False),
-            keras.callbacks.CSVLogger(asked.out / "history.csv", append=True),
             keras.callbacks.LambdaCallback(
-                on_epoch_end=lambda *_: network.save_weights(asked.out / "backbone.weights.h5")
+                on_epoch_begin=lambda epoch, _: setattr(train, "epoch", epoch),
+                on_epoch_end=lambda *_: network.save_weights(asked.out / "backbone.weights.h5"),
             ),
+            keras.callbacks.CSVLogger(asked.out / "history.csv", append=True),
+            # Last: what is gone on from has its row and its weights.
+            keras.callbacks.BackupAndRestore(asked.out / "state", delete_checkpoint=False),
         ],
     )
     print(f"{time.perf_counter() - started:.0f} s")
