@@ -9,9 +9,10 @@ from transferkit.strategies.evidence import Evidence
 LOTS_FROM_PER_CLASS = {"similar": 100, "different": 50}
 # Of few classes it takes more of each: a step learns from all images, whatever they are called.
 LOTS_FROM_IMAGES = 500
-# A data set within this factor of the border is near it: both ways are tried.
+# A data set within this factor of the border is near it: both ways are tried. Assumed, not measured.
 NEAR = 1.5
-# The linear classifier leaves much to learn where it errs at least so often, ...
+# The linear classifier leaves much to learn where it errs at least so often (assumed: its error does not tell
+# where fine-tuning pays, `docs/decision.md`, but under it there is little to gain), ...
 MUCH_LEFT = 0.05
 # ... and there are images enough for a val that can tell good steps from bad ones, some fifteen of them.
 # (Chosen between the study's sets of 53 and 90; not measured for itself.)

@@ -155,7 +155,8 @@ KINDS = {
     "deviations": ("means", "deviations"),
     "grids": ("means", "deviations", "grids"),
 }
-# Of the features that tell the classes apart best, where the recipe asks for a selection.
+# Of the features that tell the classes apart best, where the recipe asks for a selection (an option only:
+# keeping all was never worse, `docs/decision.md`).
 SHARES = (0.1, 0.25, 0.5, 1.0)
 
 
@@ -275,7 +276,10 @@ def _tuning(setting: Setting, stages: tuple[str, ...], only: str) -> Tuning:
 
 
 def _momentum(setting: Setting) -> float:
-    """Source: Li 2020 (arXiv:2002.11770): what is like the source wants little momentum, what is not 0.9."""
+    """Source: Li 2020 (arXiv:2002.11770): what is like the source wants little momentum, what is not 0.9.
+
+    Taken over, not measured here.
+    """
     if setting.momentum is not None:
         return setting.momentum
     return 0.9 if setting.similarity == "different" else 0.0
