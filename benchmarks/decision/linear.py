@@ -16,7 +16,7 @@ import argparse
 import itertools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,19 @@ def read(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
 
 
+def keep(results: Path, lines: Iterable[dict[str, Any]], words: Callable[[dict[str, Any]], str]) -> None:
+    """Append each line as it comes, and print what `words` says of it."""
+    for line in lines:
+        with results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print(words(line), flush=True)
+
+
+def told(line: dict[str, Any]) -> str:
+    ships = ", ".join(f"{name} {line['top1'][name]:.3f}" for name in SHIPS)
+    return " ".join(map(str, [*(line[key] for key in KEY), ships]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("results", type=Path)
@@ -211,11 +224,7 @@ def main() -> None:
         return
     if not (asked.weights_dir and asked.backbone and asked.set):
         parser.error("--weights-dir, --backbone and --set are needed, or --table.")
-    for line in draws(asked, {tuple(line[key] for key in KEY) for line in lines}):
-        with asked.results.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        ships = ", ".join(f"{name} {line['top1'][name]:.3f}" for name in SHIPS)
-        print(*(line[key] for key in KEY), ships, flush=True)
+    keep(asked.results, draws(asked, {tuple(line[key] for key in KEY) for line in lines}), told)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ A line is appended for each set, draw and kind of features; those that stand in 
 import argparse
 import hashlib
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "decision"))
-from linear import drawn, opened, read, started, top1
+from linear import drawn, keep, opened, read, started, top1
 
 KEY = ("set", "features", "backbone", "weights", "test", "per_class", "seed")
 SIDE = 16
@@ -112,14 +111,19 @@ def table(lines: list[dict[str, Any]]) -> str:
     for line in lines:
         row = cells.setdefault((line["set"], line["per_class"]), {})
         row.setdefault(line["features"], []).append(100 * line["top1"]["multistage"])
-    told = [f"| set | per class | {' | '.join(kinds)} |", "|---" * (len(kinds) + 2) + "|"]
+    rows = [f"| set | per class | {' | '.join(kinds)} |", "|---" * (len(kinds) + 2) + "|"]
     for (name, per_class), row in sorted(cells.items()):
         each = [
             f"{np.median(row[kind]):.1f} ({min(row[kind]):.1f}-{max(row[kind]):.1f})" if kind in row else ""
             for kind in kinds
         ]
-        told.append(f"| {name} | {per_class} | {' | '.join(each)} |")
-    return "\n".join(told)
+        rows.append(f"| {name} | {per_class} | {' | '.join(each)} |")
+    return "\n".join(rows)
+
+
+def told(line: dict[str, Any]) -> str:
+    scores = ", ".join(f"{name} {one:.3f}" for name, one in line["top1"].items())
+    return " ".join(str(one) for one in [*(line[key] for key in KEY), scores] if one)
 
 
 def main() -> None:
@@ -141,14 +145,7 @@ def main() -> None:
         return
     if not (asked.backbone and asked.weights and asked.set):
         parser.error("--backbone, --weights and --set are needed, or --table.")
-    for line in draws(asked, {tuple(line[key] for key in KEY) for line in lines}):
-        with asked.results.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        print(
-            *(line[key] for key in KEY),
-            {name: round(one, 3) for name, one in line["top1"].items()},
-            flush=True,
-        )
+    keep(asked.results, draws(asked, {tuple(line[key] for key in KEY) for line in lines}), told)
 
 
 if __name__ == "__main__":

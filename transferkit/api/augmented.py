@@ -66,16 +66,20 @@ class Augmented:
         return "\n".join([f"policy {self.policy.name} on {len(self.names)} images", *self.lines])
 
 
-def check_sheet(target: Path) -> None:
+def check_sheet(target: Path, option: str = "") -> None:
     """Whether a sheet can be written there.
+
+    Args:
+        target: the file.
+        option: what a message begins with, such as `--sheet `.
 
     Raises:
         UsageError: a name that does not end in .png, or a folder that is not there.
     """
     if target.suffix.lower() != ".png":
-        raise UsageError(f"{target}: the sheet is a PNG; give a name that ends in .png.")
+        raise UsageError(f"{option}{target}: the sheet is a PNG; give a name that ends in .png.")
     if not target.absolute().parent.is_dir():
-        raise UsageError(f"{target}: no such folder.")
+        raise UsageError(f"{option}{target}: no such folder.")
 
 
 def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:

@@ -31,8 +31,6 @@ def augment(data: str | None, policy: str | None, sheet: str | None, steps: bool
         raise UsageError("augment needs DATA and --sheet FILE.png; or --steps, which lists what there is.")
     target = Path(sheet)
     _check(target, policy, recipe)
-    if not target.absolute().parent.is_dir():
-        raise UsageError(f"--sheet {sheet}: no such folder.")
     if policy:
         recipe = recipe.updated({"augment": policy}, "--policy")
     from transferkit.api.augmented import augment as make
@@ -45,8 +43,9 @@ def augment(data: str | None, policy: str | None, sheet: str | None, steps: bool
 
 
 def _check(target: Path, policy: str | None, recipe: Recipe) -> None:
-    if target.suffix.lower() != ".png":
-        raise UsageError(f"--sheet {target}: the sheet is a PNG; give a name that ends in .png.")
+    from transferkit.api.augmented import check_sheet
+
+    check_sheet(target, "--sheet ")
     default = Recipe().augment
     if policy and recipe.augment not in (default, policy):
         told = f"--policy {policy} and --augment {recipe.augment} say two things"
