@@ -54,5 +54,5 @@ def test_the_measured_amount_is_told_with_the_border():
     found = judge_amount(similarity="different", per_class=20.5, images=1230)
     assert found.sentences == (
         "20.5 training images per class (median), 1,230 in all: little; where the images are different from "
-        f"ImageNet, fine-tuning pays from about {border} per class and 500 in all.",
+        f"ImageNet, lots starts at {border} per class and 500 in all.",
     )

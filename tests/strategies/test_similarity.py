@@ -84,7 +84,8 @@ def test_every_measure_has_one_sentence_with_its_numbers():
         "Batch statistics: the images' activations lie 0.45 from those of ImageNet (photographs of "
         "things seen at 0.05-0.22, others at 0.35-0.62), and from 0.30 on they are different.",
         "Stages: a quick linear classifier is right on 80.0% of images by the last stage and on 85.0% by all "
-        "stages together: +5.0 points, where chance alone moves this by 2.0, which says different.",
+        "stages together; the best, chosen on other images than it is judged on, is +5.0 points from the "
+        "last, where chance alone moves this by 2.0, which says different.",
         "ImageNet's own classifier gives its first guess 42% on average, and its answers are 34% as spread "
         "out as they can be (told only: it does not decide).",
         "LogME: of all stages stage2 explains the labels best, -0.200 an image, the last -0.300 (H-score of "
@@ -106,4 +107,4 @@ def test_a_backbone_of_one_stage_has_only_all_stages_to_compare():
     one = Evidence(stages={"stage1": 0.8}, together=0.8, gap=0.0, gap_error=0.0, probe_images=9)
     found = judge(one)
     assert found.verdict == "similar"
-    assert "on 80.0% by all stages together: +0.0 points" in found.sentences[1]
+    assert "on 80.0% by all stages together; the best" in found.sentences[1]

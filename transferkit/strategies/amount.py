@@ -74,8 +74,8 @@ def judge_amount(
         f"Amount stated: {stated} ({per_class:g} training images per class, {images:,} in all)."
         if stated
         else f"{per_class:g} training images per class (median), {images:,} in all: {measured}; where the "
-        f"images are {similarity} {'to' if similarity == 'similar' else 'from'} ImageNet, fine-tuning pays "
-        f"from about {border} per class and {LOTS_FROM_IMAGES} in all."
+        f"images are {similarity} {'to' if similarity == 'similar' else 'from'} ImageNet, lots starts at "
+        f"{border} per class and {LOTS_FROM_IMAGES} in all."
     )
     return Amount(
         verdict=stated or measured,

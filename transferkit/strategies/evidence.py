@@ -16,7 +16,8 @@ class Evidence:
     Attributes:
         stages: cross-validated top-1 of a quick linear classifier on the means of each stage, by name,
             nearest the input first; `together` on those of all stages.
-        gap: top-1 of the best of the earlier stages and of all together, less that of the last stage.
+        gap: top-1 of the best of the earlier stages and of all together, chosen on other folds than it is
+            judged on, less that of the last stage.
         gap_error: standard error of `gap`, from the same images judged by both.
         probe_images: how many images those classifiers saw.
         multilabel: whether images may have several classes.

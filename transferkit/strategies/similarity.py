@@ -2,7 +2,7 @@
 
 The primary measure is how far the images' activations lie from the statistics in the BatchNorm layers.
 Where the border comes from (16 layers, 128 images, MobileNet 0.25, MobileNetV2 0.35 and 1.0; the whole
-table is in `docs/decision.md`, made by `benchmarks/similarity.py`):
+table is in `docs/decision.md`, made by `benchmarks/decision/similarity.py`):
 
 | set | at 224 px | at 128 px |
 |---|---|---|
@@ -143,8 +143,9 @@ def _stages_sentence(evidence: Evidence) -> str:
         else f"is right on {evidence.stages[last]:.1%} of images by the last stage and on {earlier[best]:.1%}"
     )
     return (
-        f"Stages: a quick linear classifier {reached} by {best}: {100 * evidence.gap:+.1f} points, where "
-        f"chance alone moves this by {100 * evidence.gap_error:.1f}, which says {says}."
+        f"Stages: a quick linear classifier {reached} by {best}; the best, chosen on other images than it is "
+        f"judged on, is {100 * evidence.gap:+.1f} points from the last, where chance alone moves this by "
+        f"{100 * evidence.gap_error:.1f}, which says {says}."
     )
 
 

@@ -16,6 +16,7 @@ from transferkit.training.linear import check_finite
 from transferkit.training.probes import (
     FOLDS,
     compact,
+    gaps_of_chosen,
     judged,
     learning_curve,
     out_of_fold,
@@ -187,7 +188,8 @@ def probe(features: Mapping[str, np.ndarray], whole: np.ndarray, looked: Looked,
     packed, channels = compact(whole), whole.shape[1]
     together = judged(out_of_fold(packed, labels, folds, channels), labels)
     *earlier, last = each.values()
-    gaps = max([*earlier, together], key=np.mean) - last
+    groups = np.arange(len(last)) if labels.ndim == 2 else folds
+    gaps = gaps_of_chosen(np.array([together, *earlier]), last, groups)
     sizes = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels)
     per_class = float(np.median(sizes[sizes > 0]))
     whole_share = (1 - 1 / (int(folds.max()) + 1), float(together.mean()))

@@ -128,6 +128,25 @@ def judged(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.asarray(scores.argmax(axis=1) == labels, dtype=np.float64)
 
 
+def gaps_of_chosen(others: np.ndarray, last: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """What the best of several rivals is ahead, `(N,)`, judged where it was not chosen.
+
+    The best of many noisy means is too high by itself, and the error of one pair does not tell how much. So
+    on each group stands the rival that is best on all the other groups; of equals the first.
+
+    Args:
+        others: what `judged` says of each rival, `(K, N)`.
+        last: of the one they are compared with, `(N,)`.
+        groups: number of the group of each image or class, `(N,)`; a single one chooses for itself.
+    """
+    found = np.empty(len(last))
+    for group in np.unique(groups):
+        held = groups == group
+        best = others[:, ~held if held.sum() < len(held) else held].mean(axis=1).argmax()
+        found[held] = others[best, held] - last[held]
+    return found
+
+
 def learning_curve(
     features: np.ndarray, labels: np.ndarray, channels: int, seed: int, units: np.ndarray | None = None
 ) -> Iterator[tuple[float, float]]:
