@@ -183,6 +183,25 @@ def test_a_freeze_depth_where_no_stage_trains_is_refused(strategy: str) -> None:
         planned(LITTLE, strategy=strategy, freeze_depth=0)
 
 
+def test_where_auto_chose_no_gradient_steps_what_is_of_them_is_told() -> None:
+    plan = planned(LITTLE, freeze_depth=2, ema=0.9)
+    assert plan.strategy == "linear"
+    assert plan.reasons[-1] == "ema, freeze_depth say nothing here: strategy linear takes no gradient steps."
+    assert "says nothing" not in " ".join(planned(LOTS, freeze_depth=2, ema=0.9).reasons)
+    momentum = planned(LOTS, momentum=0.5).reasons[-1]
+    assert momentum == "momentum says nothing here: it is of sgd and rmsprop, not adamw."
+    assert "says nothing" not in " ".join(planned(LOTS, momentum=0.5, optimizer="sgd").reasons)
+
+
+def test_a_freeze_depth_may_be_the_name_of_the_last_stage_that_does_not_train() -> None:
+    by_name, by_number = (planned(LOTS, strategy="full", freeze_depth=depth) for depth in ("stage2", 2))
+    assert by_name.finetune == by_number.finetune
+    assert by_name.finetune is not None and by_name.finetune.tuning is not None
+    assert by_name.finetune.tuning.stages == ("stage3", "stage4", "stage5")
+    with pytest.raises(UsageError, match="freeze_depth 7 leaves nothing to train"):
+        planned(LOTS, strategy="full", freeze_depth="stage7")
+
+
 def test_a_freeze_depth_that_leaves_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="freeze_depth 5 leaves nothing to train"):
         planned(LITTLE, strategy="full", freeze_depth=5)

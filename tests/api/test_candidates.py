@@ -12,6 +12,7 @@ from transferkit.api.candidates import beats, starting_point
 from transferkit.api.work import Candidate
 from transferkit.strategies import FeatureSet, Phase
 from transferkit.training.choosing import TriedClassifier
+from transferkit.training.interrupting import AtOnce
 
 LABELS = np.zeros(900, int)
 WORK: Any = SimpleNamespace(rows={"val": np.arange(20)}, labels=LABELS, multilabel=False)
@@ -99,3 +100,27 @@ def test_where_nothing_was_cross_validated_val_chooses_the_start():
 def test_a_network_that_is_its_start_again_wins_nothing():
     same = replace(BEST, name="fine-tuned", score=(0.9, -0.1), moved=False)
     assert beats(WORK, same, BEST) == (False, [])
+
+
+def test_ctrl_c_before_a_phase_has_anything_keeps_what_stands(monkeypatch: pytest.MonkeyPatch):
+    base = linear("linear", "stage1", nll=0.5)
+    weights: list[Any] = []
+    network: Any = SimpleNamespace(get_weights=list, set_weights=weights.append)
+    two = [Phase(name=name, kind=name, features=(), freeze_depth=1) for name in ("linear", "finetune")]
+    plan = SimpleNamespace(linear=two[0], phases=two)
+    work: Any = SimpleNamespace(plan=plan, extractor=SimpleNamespace(network=network))
+    monkeypatch.setattr(candidates, "linear_candidate", lambda *_: base)
+    for error, stops in ((KeyboardInterrupt, False), (AtOnce, True)):
+
+        def pressed(*_: Any, error: Any = error) -> Candidate:
+            raise error
+
+        monkeypatch.setattr(candidates, "tuned_candidate", pressed)
+        if stops:
+            with pytest.raises(AtOnce):
+                candidates.run_phases(work)
+            continue
+        first, best = candidates.run_phases(work)
+        assert first is base and best.interrupted and best.name == base.name
+        assert best.notes[-1].startswith("finetune: interrupted before it had anything to show")
+    assert len(weights) == 1  # the network is what it was

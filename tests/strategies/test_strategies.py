@@ -186,6 +186,24 @@ def test_what_is_stated_goes_first(strategy: str) -> None:
     assert (phase.epochs, phase.patience, phase.learning_rate, phase.freeze_depth) == (3, 2, 0.5, 4)
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "similar", "different"),
+    [
+        ("adamw", 5e-4, 1e-3),
+        ("adam", 5e-4, 1e-3),
+        ("rmsprop", 1.5e-4, 3e-4),
+        ("sgd", 5e-3, 1e-2),
+        ("adagrad", 5e-3, 1e-2),
+    ],
+)
+def test_the_rate_by_similarity_and_optimizer(optimizer: str, similar: float, different: float) -> None:
+    """The order: Li 2020 (arXiv:2002.11770); 1e-3: `docs/decision.md`; the others: rules of thumb."""
+    for similarity, rate, momentum in (("similar", similar, 0.0), ("different", different, 0.9)):
+        phase = tuned("finetune-top", setting(5, similarity=similarity, optimizer=optimizer))
+        assert phase.learning_rate == pytest.approx(rate)
+        assert phase.tuning is not None and phase.tuning.momentum == momentum
+
+
 def test_early_stages_that_surgical_chooses_take_their_full_rate() -> None:
     pull = {"stage1": 1.0, "stage2": 1.0}
     found = tuned("surgical", setting(5, gradients=pull))

@@ -3,11 +3,11 @@ import threading
 
 import pytest
 
-from transferkit.training.interrupting import deferred
+from transferkit.training.interrupting import AtOnce, deferred
 
 
 def test_the_first_ctrl_c_is_told_and_the_second_stops_at_once():
-    with pytest.raises(KeyboardInterrupt), deferred() as interrupt:
+    with pytest.raises(AtOnce), deferred() as interrupt:
         assert not interrupt.asked
         signal.raise_signal(signal.SIGINT)
         assert interrupt.asked

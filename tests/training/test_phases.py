@@ -92,7 +92,10 @@ def test_a_start_that_is_never_beaten_is_kept(monkeypatch: pytest.MonkeyPatch):
     job, _ = make_job()
     start = job.model.get_weights()
     losses(monkeypatch, [1.0, 1.1, 1.2, 1.3, 1.4])
-    run_phase(job, replace(PHASE, patience=3))
+    ended: list[list[np.ndarray]] = []
+    run_phase(job, replace(PHASE, patience=3), ended=lambda: ended.append(job.model.get_weights()))
+    # Where training ended the freeze proof looks too, before the start is put back.
+    assert len(ended) == 1 and not all(map(np.array_equal, ended[0], start))
     assert all(np.array_equal(a, b) for a, b in zip(job.model.get_weights(), start, strict=True))
 
 

@@ -13,14 +13,15 @@ from transferkit.progress import say
 from transferkit.strategies import Phase
 from transferkit.training import model as models
 from transferkit.training import stopping
-from transferkit.training.state import StateFolder
+from transferkit.training.interrupting import AtOnce
+from transferkit.training.state import StateFile, StateFolder
 
 
 def run_phases(work: Work, states: StateFolder | None = None) -> tuple[Candidate, Candidate]:
     """(the linear classifier on the last stage, the candidate that is best on val).
 
-    The linear classifier itself competes, so what is kept is never worse on val. Ctrl-C in a fine-tuning
-    phase ends it, and none follows.
+    The linear classifier itself competes, so what is kept is never worse on val. Ctrl-C in a phase behind
+    it ends that phase, and none follows; the second one ends everything.
 
     Args:
         work: what phases share.
@@ -31,12 +32,16 @@ def run_phases(work: Work, states: StateFolder | None = None) -> tuple[Candidate
     for number, phase in enumerate(work.plan.phases[1:], start=2):
         kept = best
         before = models.weights_of(work.extractor.network)
-        if phase.kind == "linear":
-            new = linear_candidate(work, phase)
-            linear.append(new)
-        else:
-            start = starting_point(work, phase, linear)
-            new = tuned_candidate(work, phase, start, states.of(number) if states else None)
+        try:
+            new = _tried(work, phase, linear, states.of(number) if states else None)
+        except AtOnce:
+            raise
+        except KeyboardInterrupt:  # between steps: of this phase there is nothing yet
+            told = f"{phase.name}: interrupted before it had anything to show; kept is the {best.name} model"
+            say(told)
+            work.extractor.network.set_weights(before)
+            best = replace(best, interrupted=True, notes=[*best.notes, told])
+            break
         won, why = beats(work, new, kept)
         if not won:
             work.extractor.network.set_weights(before)
@@ -53,6 +58,14 @@ def run_phases(work: Work, states: StateFolder | None = None) -> tuple[Candidate
         if new.interrupted:
             break
     return base, best
+
+
+def _tried(work: Work, phase: Phase, linear: list[Candidate], states: StateFile | None) -> Candidate:
+    if phase.kind != "linear":
+        return tuned_candidate(work, phase, starting_point(work, phase, linear), states)
+    new = linear_candidate(work, phase)
+    linear.append(new)
+    return new
 
 
 def starting_point(work: Work, phase: Phase, linear: Sequence[Candidate]) -> Candidate:

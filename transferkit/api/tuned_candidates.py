@@ -47,12 +47,19 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
         rows = freeze_table(network, all_stages, phase.tuning, head.count_params())
         _tell(phase, rows)
         before = hashes(network, all_stages, head)
+
+        def proved() -> tuple[dict[str, Any], ...]:
+            return proof(before, hashes(network, all_stages, head), rows)
+
         try:
-            trained = run_phase(job, phase, states=states, deadline=work.deadline, follow=work.follow)
+            # Where it ends too: what is kept may be the start, whose weights are all put back.
+            trained = run_phase(
+                job, phase, states=states, deadline=work.deadline, follow=work.follow, ended=proved
+            )
         finally:
             if tail.branches:
                 tail.branches.remove()
-        proved = proof(before, hashes(network, all_stages, head), rows)
+        found_moved = proved()
     with work.watch.part("evaluation"):
         found = {split: measure(job, judged)[0] for split, judged in evaluated_splits(work)}
     top1, loss = scores(work, found["val"], work.rows["val"])
@@ -63,7 +70,7 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
         model,
         history=trained.history,
         notes=[told, *trained.notes],
-        proof=tuple({"phase": phase.name} | row for row in proved),
+        proof=tuple({"phase": phase.name} | row for row in found_moved),
         chosen=start.chosen,
         interrupted=trained.interrupted,
         moved=trained.best_epoch > 0,

@@ -10,7 +10,8 @@ from transferkit.errors import UsageError
 from transferkit.planning.augmenting import Augment, check_labels, decide_augment
 from transferkit.planning.balancing import Balance, decide_balance
 from transferkit.planning.resizing import decide_resize
-from transferkit.recipe import AUTO, FIND, Recipe
+from transferkit.planning.unheard import unheard
+from transferkit.recipe import AUTO, FIND, STAGE_NAMES, Recipe
 from transferkit.strategies import STRATEGIES, Phase, Setting, matrix, schedules
 from transferkit.strategies.evidence import Evidence
 
@@ -99,7 +100,7 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
         evidence=evidence,
     )
     whole_labels = check_labels(augment, strategy, phases, stated=recipe.strategy != AUTO)
-    told = tuple(filter(None, (augment.reason, whole_labels)))
+    told = (*filter(None, (augment.reason, whole_labels)), *unheard(recipe, strategy, phases))
     return Plan(
         backbone=spec.name,
         image_size=image_size,
@@ -142,7 +143,8 @@ def _measured(cell: matrix.Cell, evidence: Evidence | None) -> dict[str, Any]:
 
 
 def _check(recipe: Recipe, strategy: str, phases: tuple[Phase, ...]) -> None:
-    if recipe.freeze_depth != AUTO and phases[-1].kind == "linear":
+    # Where auto chose a linear strategy it is told (see `unheard`): the evidence may choose another.
+    if recipe.freeze_depth != AUTO and recipe.strategy != AUTO and phases[-1].kind == "linear":
         raise UsageError(
             f"freeze_depth {recipe.freeze_depth} says nothing to strategy {strategy}, which trains "
             "no stage. Use finetune-top, finetune-deep or full, or leave it at auto."
@@ -167,6 +169,11 @@ def _number(value: Any) -> Any:
     return None if value == AUTO else value
 
 
+def _depth(value: Any) -> int | None:
+    """How many stages do not train; a stage that is named is the last of them."""
+    return STAGE_NAMES.index(value) + 1 if value in STAGE_NAMES else _number(value)
+
+
 def _setting(
     recipe: Recipe, spec: BackboneSpec, cell: matrix.Cell, classes: int, evidence: Evidence | None
 ) -> Setting:
@@ -179,6 +186,7 @@ def _setting(
         gradients=evidence.gradients if evidence else {},
         learning_rate=None if rate == FIND else _number(rate),
         find_rate=rate == FIND,
+        freeze_depth=_depth(recipe.freeze_depth),
         **{key: _number(getattr(recipe, key)) for key in NUMBERS},
         **{key: getattr(recipe, key) for key in TAKEN},
         # A strength that is stated is one of logistic regression.
@@ -187,7 +195,7 @@ def _setting(
 
 
 # Keys of the recipe that a setting takes as they are, and those where `auto` leaves the choice to it.
-NUMBERS = ("epochs", "patience", "freeze_depth", "rate_decay", "momentum")
+NUMBERS = ("epochs", "patience", "rate_decay", "momentum")
 TAKEN = (
     "batch_size", "optimizer", "schedule", "warmup_epochs", "thaw_epochs", "weight_decay", "l2_sp",
     "dropout", "stochastic_depth", "label_smoothing", "ema", "features",

@@ -12,12 +12,13 @@ from transferkit.recipe.files import (
     recipe_of,
 )
 from transferkit.recipe.source import STRATEGIES
-from transferkit.recipe.steps import FIND
+from transferkit.recipe.steps import FIND, STAGE_NAMES
 
 __all__ = [
     "AUTO",
     "FIND",
     "KNOBS",
+    "STAGE_NAMES",
     "STRATEGIES",
     "Asking",
     "Recipe",

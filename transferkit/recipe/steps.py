@@ -6,6 +6,8 @@ from transferkit.recipe.checking import AUTO, knob
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
 FIND = "find"
+# As many as any backbone has; more than a backbone has are refused with its plan.
+STAGE_NAMES = tuple(f"stage{number}" for number in range(1, 10))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,13 @@ class Fitting:
         high=0.99,
     )
     freeze_depth: int | str = knob(
-        AUTO, "Stages from the input that do not train.", kind=int, low=0, high=100, auto=True
+        AUTO,
+        "How many stages from the input do not train, or the name of the last of them.",
+        kind=int,
+        low=0,
+        high=100,
+        auto=True,
+        words=STAGE_NAMES,
     )
     classifier: str = knob(
         AUTO,

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from types import FrameType
 
 
+class AtOnce(KeyboardInterrupt):
+    """Ctrl-C for the second time: nothing more is wanted, not even an evaluation."""
+
+
 @dataclass
 class Interrupt:
     """Whether Ctrl-C was pressed."""
@@ -17,7 +21,7 @@ class Interrupt:
 
 @contextmanager
 def deferred() -> Iterator[Interrupt]:
-    """Heed the first SIGINT by setting `asked`; the second raises KeyboardInterrupt as ever.
+    """Heed the first SIGINT by setting `asked`; the second raises `AtOnce`.
 
     Outside the main thread, where Python allows no handlers, and where SIGINT is ignored or somebody
     else's already, everything stays as it is.
@@ -28,8 +32,11 @@ def deferred() -> Iterator[Interrupt]:
         yield interrupt
         return
 
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise AtOnce
+
     def heed(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, usual)
+        signal.signal(signal.SIGINT, stop)
         # Nothing is said here: the handler may come in the middle of another print.
         interrupt.asked = True
 

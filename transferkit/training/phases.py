@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,6 +49,7 @@ def run_phase(
     states: StateFile | None = None,
     deadline: Deadline | None = None,
     follow: Follow | None = None,
+    ended: Callable[[], object] | None = None,
 ) -> Trained:
     """Train; the model is left with its best weights.
 
@@ -62,6 +64,7 @@ def run_phase(
             goes on to the same history and weights as one that was not.
         deadline: after each epoch, whether there is time for another.
         follow: is told the phase's name and its history so far, after each epoch.
+        ended: is called where training ends, before any weights are put back.
     """
     if phase.tuning is None:
         names = tuple(stage.name for stage in job.stages[phase.freeze_depth :])
@@ -81,7 +84,7 @@ def run_phase(
             if known and not progress.done:
                 _take_up(loop, known[1])
             loop.told()
-            return _finished(loop)
+            return _finished(loop, ended or (lambda: None))
     finally:
         remove_l2_sp(job.model)
 
@@ -123,11 +126,12 @@ def _take_up(loop: Loop, kept: Snapshot) -> None:
     say(f"{loop.phase.name}: going on after epoch {done} of {loop.phase.epochs}")
 
 
-def _finished(loop: Loop) -> Trained:
+def _finished(loop: Loop, seen: Callable[[], object]) -> Trained:
     """Train until nothing is left to do, and leave the best weights."""
     progress, name = loop.progress, loop.phase.name
     while not progress.done:
         ended = _attempt(loop)
+        seen()
         if ended == "interrupted":
             _set_best(loop)
             kept = f"epoch {progress.best_epoch}" if progress.best_epoch else "the start"
