@@ -47,6 +47,10 @@ class Deadline:
         """The deadline so many minutes from now; None sets none."""
         return cls(math.inf if minutes is None else 60 * minutes)
 
+    def less(self, seconds: float) -> "Deadline":
+        """The same, so many seconds earlier."""
+        return Deadline(self.limit - seconds, self.started)
+
     def left(self) -> float:
         """Seconds that are left, below 0 when the time is up; infinite without a limit."""
         return self.started + self.limit - time.monotonic()

@@ -108,3 +108,12 @@ def test_a_backbone_of_one_stage_has_only_all_stages_to_compare():
     found = judge(one)
     assert found.verdict == "similar"
     assert "on 80.0% by all stages together; the best" in found.sentences[1]
+
+
+def test_weights_of_other_images_are_not_called_imagenet():
+    told = judge(evidence(0.4, pretrained_on="what mine.h5 was trained on")).sentences[0]
+    assert (
+        "lie 0.40 from those of what mine.h5 was trained on (by what was measured with ImageNet's weights: "
+        in told
+    )
+    assert "those of ImageNet" not in told

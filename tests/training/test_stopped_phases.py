@@ -17,8 +17,9 @@ from transferkit.strategies import Phase, Tuning
 from transferkit.timing import Deadline
 from transferkit.training import blending, epochs, phases
 from transferkit.training.job import Job
+from transferkit.training.loop import Loop
 from transferkit.training.phases import run_phase
-from transferkit.training.state import StateFile
+from transferkit.training.state import Progress, StateFile
 
 
 class ResourceExhaustedError(Exception):
@@ -275,3 +276,22 @@ def test_a_deadline_leaves_no_time_for_another_epoch(monkeypatch: pytest.MonkeyP
     assert fitted == [0]
     assert trained.notes == ["finetune: out of time after epoch 1 of 4; best epoch by smoothed val loss 1"]
     assert not trained.interrupted
+
+
+@pytest.mark.parametrize(("judging", "why"), [(0.5, "out of time after"), (0.4, "")])
+def test_time_is_left_for_the_blends_and_for_what_is_kept(judging: float, why: str):
+    # An epoch of 1 s, then 9 looks at val: 5.5 s or 4.6 s, and some 5 s are left.
+    nothing: Any = None
+    row = {"seconds": 1.0, "val_loss": 1.0}
+    loop = Loop(
+        job=make_job()[0],
+        phase=PHASE,
+        progress=Progress(learning_rate=1.0, batch_size=8, start=(0.0, 1.0), rows=[row]),
+        start=nothing,
+        stage_of={},
+        states=None,
+        interrupt=nothing,
+        deadline=Deadline(limit=12.0).less(7.0),
+        judging=judging,
+    )
+    assert loop.ended() == why

@@ -97,6 +97,7 @@ def load_of(work: Work) -> Load:
         maps=work.plan.augment.maps if work.plan.augment.policy.own else 0,
         anew=bool(work.plan.augment.policy.mixing),
         value_bytes=4 if work.extractor.precision == "float32" else 2,
+        folds=0 if work.folds is None else int(work.folds.max()) + 1,
     )
 
 

@@ -17,6 +17,7 @@ from transferkit.planning import Plan, make_plan
 from transferkit.progress import hidden, say
 from transferkit.recipe import AUTO
 from transferkit.strategies import Phase
+from transferkit.strategies.evidence import IMAGENET
 from transferkit.strategies.rates import Pilot
 from transferkit.training import model as models
 from transferkit.training.evidence import Looked, Source, measure_evidence, sample_images
@@ -60,7 +61,10 @@ def _measured(work: Work, spec: BackboneSpec, weights: Path | None) -> Plan:
     train = work.rows["train"]
     with work.watch.part("linear"), hidden():
         images = sample_images(work.extractor, work.index, train, recipe.seed)
-        source = Source(spec=spec, extractor=work.extractor, weights_file=weights)
+        trained_on = (
+            IMAGENET if recipe.weights == "imagenet" else f"what {Path(recipe.weights).name} was trained on"
+        )
+        source = Source(spec=spec, extractor=work.extractor, weights_file=weights, pretrained_on=trained_on)
         units = unit_numbers(work.index.files.iloc[train])
         looked = Looked(rows=train, labels=work.labels[train], units=units)
         evidence = measure_evidence(work.bank, looked, source=source, images=images, seed=recipe.seed)

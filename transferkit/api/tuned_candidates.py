@@ -7,6 +7,7 @@ from transferkit.api.work import Candidate, Work, evaluated_splits, scores
 from transferkit.backbone.graph import stage_layers
 from transferkit.progress import say
 from transferkit.strategies import Phase
+from transferkit.strategies.cost import REPORT_S
 from transferkit.training import model as models
 from transferkit.training.feeding import Feed, augmented_feed, plain_feed
 from transferkit.training.freezing import FreezeRow, freeze_lines, freeze_table, hashes, proof
@@ -54,7 +55,12 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
         try:
             # Where it ends too: what is kept may be the start, whose weights are all put back.
             trained = run_phase(
-                job, phase, states=states, deadline=work.deadline, follow=work.follow, ended=proved
+                job,
+                phase,
+                states=states,
+                deadline=work.deadline.less(REPORT_S),
+                follow=work.follow,
+                ended=proved,
             )
         finally:
             if tail.branches:

@@ -4,6 +4,7 @@ from typing import Any
 
 from transferkit.planning import Plan
 from transferkit.strategies.amount import LOTS_FROM_IMAGES
+from transferkit.strategies.evidence import IMAGENET
 from transferkit.strategies.similarity import BATCHNORM_BORDERS
 
 
@@ -15,14 +16,19 @@ def gauges(plan: Plan) -> tuple[dict[str, Any], ...]:
     return tuple(filter(None, (_similarity(plan), _amount(plan))))
 
 
+def pretrained_on(plan: Plan) -> str:
+    """What the distance is from, in words."""
+    return str(plan.evidence.get("measured", {}).get("pretrained_on", IMAGENET))
+
+
 def _similarity(plan: Plan) -> dict[str, Any] | None:
     found = plan.evidence.get("similarity")
     if not found or found["measure"] != "batchnorm":
         return None
     near = ", near the border" if found["near"] else ""
     words = (
-        f"Similarity: {plan.similarity}{near}; the images lie {found['score']:.2f} from ImageNet; "
-        f"{BATCHNORM_BORDERS}."
+        f"Similarity: {plan.similarity}{near}; the images lie {found['score']:.2f} from "
+        f"{pretrained_on(plan)}; {BATCHNORM_BORDERS}."
     )
     return _gauge(words, found["score"] / found["border"], ("similar", "different"))
 

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Collection, Sequence
 
 from transferkit.planning import Plan
+from transferkit.reports.gauges import pretrained_on
 from transferkit.strategies import Phase, Tuning
 from transferkit.strategies.amount import LOTS_FROM_IMAGES
 from transferkit.strategies.cost import Estimate
@@ -89,7 +90,7 @@ def _similarity_axis(plan: Plan, width: int) -> list[str]:
         return [_folded(f"Similarity: {plan.similarity}, not measured.", width)]
     score, border = found["score"], found["border"]
     if found["measure"] == "batchnorm":
-        number = f"the images lie {score:.2f} from ImageNet; {BATCHNORM_BORDERS}"
+        number = f"the images lie {score:.2f} from {pretrained_on(plan)}; {BATCHNORM_BORDERS}"
         gauge = _gauge("similar", score / border, "different")
     else:
         number = (

@@ -6,6 +6,8 @@ from typing import Any
 
 from transferkit.strategies.augmenting import Recognised
 
+IMAGENET = "ImageNet"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
@@ -33,6 +35,7 @@ class Evidence:
             trained it, cross-validated top-1), fewest first.
         curve_images: training images in all of each point of `curve`.
         gradients: relative gradient norm of each stage, where it was asked for.
+        pretrained_on: what the weights were trained on, in words; the borders are those of ImageNet.
         safety: what changes of the images cost, by name, where it was asked for; see `augmenting`.
     """
 
@@ -53,6 +56,7 @@ class Evidence:
     curve_images: tuple[float, ...] = ()
     gradients: Mapping[str, float] = field(default_factory=dict)
     safety: Mapping[str, Recognised] = field(default_factory=dict)
+    pretrained_on: str = IMAGENET
 
     def as_dict(self) -> dict[str, Any]:
         """The entry in `plan.json`."""

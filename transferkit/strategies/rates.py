@@ -77,6 +77,7 @@ class Load:
         maps: views of its activations that a fine-tuning phase may draw from; 0 where nothing changes images.
         anew: training images change in every epoch, so their activations cannot be kept.
         value_bytes: of a value in an activation: 4, or 2 in mixed precision.
+        folds: of a cross-validation beside the run; 0 for none.
     """
 
     images: int
@@ -92,3 +93,4 @@ class Load:
     maps: int = 0
     anew: bool = False
     value_bytes: int = 4
+    folds: int = 0

@@ -17,7 +17,7 @@ Photographs of few pixels lie between and behind: flowers and hymenoptera of 128
 
 from dataclasses import dataclass
 
-from transferkit.strategies.evidence import Evidence
+from transferkit.strategies.evidence import IMAGENET, Evidence
 
 # Under the first similar, over the second different. Between them the distance does not decide: small images
 # raise it, plain grounds do too.
@@ -114,11 +114,12 @@ def _batchnorm_sentence(evidence: Evidence) -> str:
         )
     if evidence.size_ratio < LEAST_SIZE_RATIO:
         return (
-            f"Batch statistics: the images' activations lie {distance:.2f} from those of ImageNet, which "
-            f"says nothing at {evidence.size_ratio:.0%} of the image size that the network was trained at, "
-            "so the stages decide."
+            f"Batch statistics: the images' activations lie {distance:.2f} from those of "
+            f"{evidence.pretrained_on}, which says nothing at {evidence.size_ratio:.0%} of the image size "
+            "that the network was trained at, so the stages decide."
         )
     low, high = BATCHNORM_GREY
+    ruler = "" if evidence.pretrained_on == IMAGENET else "by what was measured with ImageNet's weights: "
     where = (
         f"between {low:.2f} and {high:.2f}, where both kinds occur, so the stages decide"
         if _is_grey(distance)
@@ -127,8 +128,9 @@ def _batchnorm_sentence(evidence: Evidence) -> str:
         else f"and up to {low:.2f} they are similar"
     )
     return (
-        f"Batch statistics: the images' activations lie {distance:.2f} from those of ImageNet (photographs "
-        f"of things seen at {SEEN_SIMILAR}, others at {SEEN_DIFFERENT}), {where}."
+        f"Batch statistics: the images' activations lie {distance:.2f} from those of "
+        f"{evidence.pretrained_on} ({ruler}photographs of things seen at {SEEN_SIMILAR}, others at "
+        f"{SEEN_DIFFERENT}), {where}."
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from transferkit.backbone.catalogue import BackboneSpec
 from transferkit.data.decode import decode_chunks
 from transferkit.data.index import Index
-from transferkit.strategies.evidence import Evidence
+from transferkit.strategies.evidence import IMAGENET, Evidence
 from transferkit.strategies.transferability import h_score, logme
 from transferkit.training.bank import Extractor, PooledBank
 from transferkit.training.linear import check_finite
@@ -38,11 +38,13 @@ class Source:
         spec: of the backbone.
         extractor: holds the network.
         weights_file: of the backbone; None for random weights, which remember nothing.
+        pretrained_on: what these weights were trained on, in words.
     """
 
     spec: BackboneSpec
     extractor: Extractor
     weights_file: Path | None
+    pretrained_on: str = IMAGENET
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,8 @@ def measure_evidence(
     layers, top = {}, None
     if source.weights_file is not None:
         layers = batchnorm_distances(source.extractor.network, images)
-        top = source_confidence(source.spec, source.weights_file, images)
+        if source.pretrained_on == IMAGENET:  # the classifier belongs to those weights
+            top = source_confidence(source.spec, source.weights_file, images)
     return Evidence(
         stages=probes.stages,
         together=probes.together,
@@ -111,6 +114,7 @@ def measure_evidence(
         h_score=scores,
         curve=probes.curve,
         curve_images=probes.curve_images,
+        pretrained_on=source.pretrained_on,
     )
 
 

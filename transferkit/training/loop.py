@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from transferkit.strategies import Phase, schedules
+from transferkit.strategies.cost import BLENDS
 from transferkit.timing import Deadline
 from transferkit.training.interrupting import Interrupt
 from transferkit.training.job import Job
@@ -31,6 +32,7 @@ class Loop:
         follow: is told the phase's name and the rows of its history, earlier attempts first.
         thawed: stages that train now; None before the first epoch.
         began: when this epoch did.
+        judging: seconds that val took last.
     """
 
     job: Job
@@ -44,6 +46,7 @@ class Loop:
     follow: Follow | None = None
     thawed: tuple[str, ...] | None = None
     began: float = field(default_factory=time.perf_counter)
+    judging: float = 0.0
 
     @property
     def model(self) -> Any:
@@ -71,7 +74,9 @@ class Loop:
             return "ended with"
         if waited(self.losses, since=self._last_thaw()) >= self.phase.patience:
             return "stopped early after"
-        if self.done and self.deadline.left() < self.progress.rows[-1]["seconds"]:
+        # After the last epoch the blends are judged, and what is kept.
+        behind = (1 + BLENDS) * self.judging
+        if self.done and self.deadline.left() < self.progress.rows[-1]["seconds"] + behind:
             return "out of time after"
         return ""
 

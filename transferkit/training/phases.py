@@ -246,7 +246,9 @@ def _judge(loop: Loop, logs: dict[str, float], bar: Any) -> str:
     progress, job, number = loop.progress, loop.job, len(loop.progress.rows) + 1
     rate = loop.rates()
     with averaged(loop.model):
+        judged = time.perf_counter()
         _, val_loss, reached = measure(job, job.val)
+        loop.judging = time.perf_counter() - judged
         row = {"phase": loop.phase.name, "epoch": number, "loss": logs["loss"], "val_loss": val_loss}
         # Top-1 does not exist where an image may have several classes.
         row |= {"top1": logs.get("top1"), "val_top1": None if job.multilabel else reached}
