@@ -39,7 +39,7 @@ def told(what: str, asked: dict[str, Any], images: str) -> dict[str, Any]:
         total = found.estimate.total
         return {"expected": total.expected, "at_most": total.at_most, "memory": found.estimate.peak}
     with tempfile.TemporaryDirectory() as out:
-        seconds = tk.finetune(images, out=Path(out) / "run", **asked).report.seconds
+        seconds = tk.finetune(images, out=Path(out) / "run", **asked).report.numbers.seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"total": seconds["total"], "memory": peak, "parts": seconds}
 
