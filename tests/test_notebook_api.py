@@ -181,6 +181,22 @@ def test_a_policy_is_called_on_arrays_and_in_a_data_set():
         tk.Augmentation(["horizontal_flip", "mixup"], 32)
 
 
+def test_a_policy_on_arrays_does_what_it_does_in_a_run():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (8, 32, 32, 3)).astype(np.uint8)
+    found = tk.Augmentation("light", 32)(images)
+    for one, image in zip(found, images.astype(np.float32), strict=True):
+        assert min(abs(one - image).max(), abs(one - image[:, ::-1]).max()) > 40, "it crops too"
+    whole = tk.Augmentation("light", 32, seen=1.0)(images)
+    for one, image in zip(whole, images.astype(np.float32), strict=True):
+        assert min(abs(one - image).max(), abs(one - image[:, ::-1]).max()) < 4, "it mirrors alone"
+    with pytest.raises(tk.UsageError, match="pca_noise follows the colour axes"):
+        tk.Augmentation(["pca_noise"], 32)
+    reds = images * np.uint8([1, 0, 0])
+    shifts = tk.Augmentation(["pca_noise"], 32, colours=reds)(np.full((8, 32, 32, 3), 99.0)) - 99
+    assert abs(shifts[..., 0]).max() > 1 and abs(shifts[..., 1:]).max() < 1e-3, "along the colours that vary"
+
+
 def test_the_program_that_the_type_checker_sees_calls_the_whole_api():
     # `make check` has it checked in strict mode.
     program = Path(__file__).with_name("api_program.py").read_text(encoding="utf-8")

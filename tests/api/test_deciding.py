@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.test_finetune import recipe
-from transferkit.api import finetune
+from transferkit.api import finetune, finetuning, planning
 from transferkit.errors import TransferkitError
 
 
@@ -45,3 +45,21 @@ def test_a_time_limit_that_nothing_fits_into_ends_before_training(photos: Path, 
     with pytest.raises(TransferkitError, match="minutes|seconds| s "):
         finetune(photos, recipe(time_limit=0.01), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_layer_that_there_is_not_is_refused_before_an_image_is_read(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("images were read")
+
+    for module in (finetuning, planning):
+        monkeypatch.setattr(module, "open_training_data", read)
+    wrong = recipe(augment=[{"keras.RandomZoom": {"height": 0.3}}])
+    with pytest.raises(
+        TransferkitError, match="parameter of keras.RandomZoom 'height'. Did you mean 'height_factor"
+    ):
+        finetune(photos, wrong, out=tmp_path / "run")
+    with pytest.raises(TransferkitError, match="'height_factor"):
+        planning.plan(photos, wrong)

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from transferkit.evaluation.diagnosis import Curves, curves_of, diagnose
+from transferkit.evaluation.curves import Asked, Curves, curves_of
+from transferkit.evaluation.diagnosis import diagnose
 
 # Ten epochs that go well: train and val fall together and flatten.
 FALLS = (1.0, 0.7, 0.5, 0.4, 0.35, 0.32, 0.31, 0.305, 0.302, 0.3)
@@ -75,11 +76,16 @@ def test_each_finding_says_its_numbers_and_what_to_change():
     (found,) = diagnose(worse)
     assert found.sentence == (
         "overfitting: finetune: right on 100.0% of train and 80.0% of val in its last epoch, and the val "
-        "loss "
-        "rose from 0.302 to 0.400. More images, --augment auto, fewer stages that train (--set "
-        "freeze_depth), --set "
-        "dropout=0.3 or --set label_smoothing=0.1 work against it."
+        "loss rose from 0.302 to 0.400. More images, --augment auto, --set dropout=0.3 or --set "
+        "label_smoothing=0.1 work against it."
     )
+    deep = Asked(augmented=True, dropout=0.5, freeze_depth=2, stages=5)
+    assert diagnose(replace(worse, asked=deep))[0].advice == (
+        "More images, fewer stages that train (--set freeze_depth=3) or --set label_smoothing=0.1 work "
+        "against it"
+    )
+    everything = replace(deep, label_smoothing=0.1, freeze_depth=4)
+    assert diagnose(replace(worse, asked=everything))[0].advice == "More images work against it"
     (slow,) = diagnose(replace(WELL, train_loss=(1.0,) * 10))
     assert "from 1.000 to 1.000" in slow.evidence and "--set learning_rate=0.003" in slow.advice
     (fast,) = diagnose(replace(WELL, start_loss=0.2, val_loss=(0.4,) * 10))
@@ -167,3 +173,14 @@ def test_an_interrupted_run_asks_to_be_gone_on_with():
 def test_images_of_several_classes_have_no_top1_to_read():
     assert curves_of([row("linear", 0, 0.5, top1=None)], val_images=9) is None
     assert curves_of([], val_images=9) is None
+
+
+def test_smoothed_labels_have_a_loss_that_nothing_goes_under():
+    # .1 spread over five classes: -.92 ln .92 - 4 * .02 ln .02 = .3897
+    asked = Asked(label_smoothing=0.1, classes=5)
+    assert asked.floor == pytest.approx(0.3897, abs=1e-4)
+    assert Asked().floor == 0
+    # From .60 to .58 is 3 % of the loss, but 10 % of what can be learned of it.
+    slow = replace(WELL, train_loss=(0.60,) * 9 + (0.58,))
+    assert "rate too low" in findings(slow)
+    assert "rate too low" not in findings(replace(slow, asked=asked))

@@ -33,6 +33,15 @@ def test_a_stated_policy_is_told_step_by_step_with_its_views():
     )
 
 
+def test_views_that_so_many_images_get_none_of_are_told():
+    assert (
+        "Linear classifiers see the 1,251 training images as they are"
+        in decided(augment="light", images=1251).reason
+    )
+    assert "as they are" not in decided(augment="light", images=1250).reason
+    assert "as they are" not in decided(augment="light", images=1251, views=0).reason
+
+
 @pytest.mark.parametrize(("asked", "views"), [(0, 0), (7, 7)])
 def test_views_that_are_asked_for_are_made(asked: int, views: int):
     assert decided(augment="light", views=asked).views == views

@@ -53,8 +53,10 @@ def test_how_images_were_changed_is_told_with_what_they_bear() -> None:
     assert "policy `light`" in page and "1. random_crop: scale 1.14 to 1.14\n2. &lt;b&gt;" in page
     assert "tried with 4 changed views" in page and "draws among 8 kept views." in page
     assert page.splitlines()[-1] == "| mirroring | 90.0 % | 50.0 % | **no**: left out |"
-    plain = augment_section(found | {"views": 0, "fed": "", "safety": ()})
-    assert plain.endswith("The linear classifiers saw the images as they are.")
+    tuned = augment_section(found | {"views": 0, "safety": ()})
+    assert "The linear classifiers saw the images as they are. finetune: each epoch" in tuned
+    nothing = augment_section(found | {"views": 0, "fed": "", "safety": ()})
+    assert nothing.startswith("The policy light was in force, but no training image was changed")
     assert augment_section({}) == ""
 
 

@@ -1,4 +1,4 @@
-"""With the costs of `test_cost`: 20.06 s for the linear classifier (at most), .69 s an epoch behind stage 1."""
+"""With the costs of `test_cost`: at most 20.06 s for the linear classifier, .69 s an epoch behind stage 1."""
 
 from dataclasses import replace
 

@@ -112,6 +112,7 @@ def carry_out(writing: runs.Writing, asked: Asked) -> None:
     with watch.part("startup"):
         # First of all, so that missing weights are told before a single image is read.
         weights = resolve(spec, recipe.weights, _path(recipe.weights_dir))
+        check_layers(recipe, spec)
     with watch.part("index"):
         examined = open_training_data(asked.data, recipe)
         # What cannot be done is told before the work; the plan in force follows the bank.
@@ -123,7 +124,6 @@ def carry_out(writing: runs.Writing, asked: Asked) -> None:
     if recipe.strategy == "batchnorm":
         check_has_batchnorm(extractor.network)
     check_has_branches(extractor.network, recipe.stochastic_depth)
-    check_layers(recipe, extractor)
     limited = known is None and recipe.time_limit is not None
     timed = pilot_bank(extractor, examined.usable, deadline.left()) if limited else None
     work = prepared(examined, spec, recipe, device, extractor, watch, weights=named, plan=known)

@@ -119,8 +119,8 @@ def with_policy(recipe: Recipe) -> Recipe:
     return replace(recipe, augment=policy.as_data())
 
 
-def check_layers(recipe: Recipe, extractor: Extractor) -> None:
-    """Refuse layers of a policy that cannot be its steps, before the bank is computed.
+def check_layers(recipe: Recipe, spec: BackboneSpec) -> None:
+    """Refuse layers of a policy that cannot be its steps, before an image is read.
 
     Raises:
         UsageError: see `data.augment.pipeline.pipeline`.
@@ -133,7 +133,7 @@ def check_layers(recipe: Recipe, extractor: Extractor) -> None:
     if any(step.layer for step in policy.steps):
         from transferkit.data.augment.pipeline import pipeline
 
-        pipeline(policy, extractor.policy.size_px)
+        pipeline(policy, spec.image_size if recipe.image_size == AUTO else int(recipe.image_size))
 
 
 def check_cache() -> None:

@@ -166,6 +166,8 @@ def _told(phase: Phase, tried: tuple[TriedClassifier, ...], weighted: bool) -> s
     """The choice in a sentence."""
     taken = tried[0]
     views = f" and {taken.views} views of each image" if taken.views else ""
+    if not views and any(one.views for one in tried):
+        views = " without the views, which were no better,"
     return (
         f"{phase.name}: {taken.method} on {taken.features.name}{views}, best of {len(tried)} by "
         f"cross-validation on train ({'weighted score' if weighted else 'score'} {taken.score:.1%}, "

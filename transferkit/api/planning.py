@@ -128,10 +128,10 @@ def _opened(data: Data, recipe: Recipe) -> _Opened:
     recipe = with_policy(recipe)
     check_source(data)
     weights = resolve(spec, recipe.weights, Path(recipe.weights_dir) if recipe.weights_dir else None)
+    check_layers(recipe, spec)
     with watch.part("index"):
         examined = open_training_data(data, recipe)
         first = planned(examined.usable, recipe, spec)
     with watch.part("startup"):
         device, extractor = start(spec, weights, recipe, first.resize)
-    check_layers(recipe, extractor)
     return _Opened(recipe, spec, weights, examined, device, extractor, watch)

@@ -163,15 +163,26 @@ def _augment(work: Work, best: Candidate) -> dict[str, Any]:
 
 
 def _diagnosed(work: Work, best: Candidate) -> "tuple[Diagnosis, ...]":
-    from transferkit.evaluation.diagnosis import curves_of, diagnose
+    from transferkit.evaluation.curves import Asked, curves_of
+    from transferkit.evaluation.diagnosis import diagnose
 
-    epochs = work.plan.finetune.epochs if work.plan.finetune else 0
+    tuned, recipe = work.plan.finetune, work.recipe
+    epochs = tuned.epochs if tuned else 0
+    asked = Asked(
+        augmented=bool(work.pipeline),
+        dropout=recipe.dropout,
+        label_smoothing=recipe.label_smoothing,
+        classes=len(work.class_names),
+        freeze_depth=tuned.freeze_depth if tuned else 0,
+        stages=len(work.extractor.stages),
+    )
     curves = curves_of(
         best.history,
         val_images=len(work.rows["val"]),
         epochs=epochs,
         kept=best.name,
         interrupted=best.interrupted,
+        asked=asked,
     )
     return diagnose(curves) if curves else ()
 

@@ -12,6 +12,9 @@ from transferkit.data.augment.keys import keys_of
 from transferkit.data.balance import sample_weights
 from transferkit.data.decode import DecodePolicy, decode_batch
 
+# Tells the seed of a batch's mixing from those of its first image.
+MIXING = 0x2545F491
+
 
 class Source(Protocol):
     """Something that gives the inputs of rows of an index."""
@@ -134,13 +137,15 @@ class Augmentation:
         return tf.function(self.batch)
 
     def batch(self, images: Any, labels: Any, keys: Any) -> tuple[Any, Any, Any]:
-        """A batch changed: each image by its own key, what mixes by that of the first."""
+        """A batch changed: each image by its own key, what mixes by one made of the first."""
         import tensorflow as tf
 
         images = self.pipeline.images(images, keys)
         if self.mixes:
             shares = tf.one_hot(labels, self.classes) if labels.shape.rank == 1 else labels
-            images, labels = self.pipeline.mixed(images, shares, keys[0])
+            # Else what the first image drew for itself would say with whom it is mixed.
+            key = tf.bitwise.bitwise_xor(keys[0], MIXING)
+            images, labels = self.pipeline.mixed(images, shares, key)
         return images, labels, keys
 
 

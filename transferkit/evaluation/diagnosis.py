@@ -6,9 +6,9 @@ beside each.
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from transferkit.evaluation.curves import Asked, Curves
 
 # Train top-1 less val top-1 from which a gap is worth a word, if it is over two standard errors of val too.
 GAP = 0.05
@@ -25,53 +25,6 @@ LEARNED = 0.05
 SMALL_LOSS = 0.05
 # Share of the epochs at the end over which a loss that still falls by so much has not come to its end.
 LAST, FALLING = 0.2, 0.02
-# Ends the name of a phase in the history of an attempt that was given up.
-EXPLODED = "(exploded)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curves:
-    """The numbers of a run that are read.
-
-    Attributes:
-        phase: its name; `linear` and the like for a classifier fitted on the bank.
-        train_top1: after each epoch (or the fit), 0..1; measured while training, so with augmentation and
-            dropout lower than it would be without.
-        val_top1, train_loss, val_loss: likewise.
-        start_loss: of val before the first epoch; None for what was fitted.
-        val_images: of val.
-        epochs: that were allowed.
-        rate: the highest learning rate; 0 for what was fitted.
-        exploded: rates of the attempts at fine-tuning that were given up, the highest first; where the curves
-            are those of a classifier that was fitted, the last attempt was among them.
-        kept: whether the run keeps what came of it.
-        worth: whether that is better on val than its start, such as a blend of both ends.
-        interrupted: whether Ctrl-C ended it.
-    """
-
-    phase: str
-    train_top1: tuple[float, ...]
-    val_top1: tuple[float, ...]
-    train_loss: tuple[float, ...]
-    val_loss: tuple[float, ...]
-    val_images: int
-    start_loss: float | None = None
-    epochs: int = 0
-    rate: float = 0.0
-    exploded: tuple[float, ...] = ()
-    kept: bool = True
-    worth: bool = False
-    interrupted: bool = False
-
-    @property
-    def name(self) -> str:
-        """Of the phase, as it is told."""
-        return self.phase if self.kept else f"{self.phase} (not kept)"
-
-    @property
-    def when(self) -> str:
-        """What the last figures are of."""
-        return "" if self.start_loss is None else " in its last epoch"
 
 
 @dataclass(frozen=True)
@@ -113,62 +66,6 @@ def diagnose(curves: Curves) -> tuple[Diagnosis, ...]:
     return (Diagnosis("sound", f"{right}; nothing asks for a change", ""),)
 
 
-def curves_of(
-    history: Sequence[Mapping[str, Any]],
-    *,
-    val_images: int,
-    epochs: int = 0,
-    kept: str = "",
-    interrupted: bool = False,
-) -> Curves | None:
-    """The curves of a run's history that are read: of fine-tuning, else of the classifier that is kept.
-
-    Args:
-        history: rows of phase, epoch, loss, val_loss, top1, val_top1, learning_rate.
-        val_images: of val.
-        epochs: of the fine-tuning phase, as allowed.
-        kept: `linear`, `multistage` or `fine-tuned`; "" where it is not known.
-        interrupted: whether Ctrl-C ended fine-tuning.
-
-    Returns:
-        None where images have several classes: top-1 does not exist.
-    """
-    fitted = [row for row in history if row["epoch"] == 0]
-    if not fitted or any(row.get("top1") is None for row in history):
-        return None
-    trained = [row for row in history if row["epoch"] > 0 and not _gone(row)]
-    rows = trained or [row for row in fitted if row["phase"] == kept][-1:] or fitted[-1:]
-    return Curves(
-        phase=str(rows[0]["phase"]),
-        train_top1=tuple(row["top1"] for row in rows),
-        val_top1=tuple(row["val_top1"] for row in rows),
-        train_loss=tuple(row["loss"] for row in rows),
-        val_loss=tuple(row["val_loss"] for row in rows),
-        val_images=val_images,
-        start_loss=min(row["val_loss"] for row in fitted) if trained else None,
-        epochs=epochs,
-        rate=max(row["learning_rate"] for row in rows),
-        exploded=_exploded(history),
-        kept=not trained or kept in ("", "fine-tuned"),
-        worth=bool(trained) and kept == "fine-tuned",
-        interrupted=interrupted and bool(trained),
-    )
-
-
-def _gone(row: Mapping[str, Any]) -> bool:
-    return str(row["phase"]).endswith(EXPLODED)
-
-
-def _exploded(history: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
-    """The highest rate of each attempt that was given up, in order; one begins with its first epoch."""
-    rates: list[float] = []
-    for row in filter(_gone, history):
-        if row["epoch"] == 1:
-            rates.append(0.0)
-        rates[-1] = max(rates[-1], row["learning_rate"])
-    return tuple(rates)
-
-
 def _too_high(curves: Curves) -> Diagnosis | None:
     if curves.exploded:
         return _exploding(curves)
@@ -202,10 +99,11 @@ def _exploding(curves: Curves) -> Diagnosis:
 
 
 def _too_low(curves: Curves) -> Diagnosis | None:
-    if len(curves.train_loss) < 3 or curves.train_loss[0] < SMALL_LOSS:
+    if len(curves.train_loss) < 3 or curves.train_loss[0] - curves.asked.floor < SMALL_LOSS:
         return None
     first, last = curves.train_loss[0], curves.train_loss[-1]
-    if not 0 <= first - last < LEARNED * first:
+    # Smoothed labels cannot be fitted below their own entropy.
+    if not 0 <= first - last < LEARNED * (first - curves.asked.floor):
         return None
     return Diagnosis(
         "rate too low",
@@ -225,16 +123,34 @@ def _overfitting(curves: Curves) -> Diagnosis | None:
         return Diagnosis(
             "overfitting",
             f"{gap}, further apart than chance would bring them",
-            "More images help most; then augmentation with fine-tuning (--augment auto)",
+            "More images help most"
+            + ("" if curves.asked.augmented else "; then augmentation with fine-tuning (--augment auto)"),
         )
     lowest, last = min(curves.val_loss), curves.val_loss[-1]
     risen = f", and the val loss rose from {lowest:.3f} to {last:.3f}" if last > RISE * lowest else ""
     return Diagnosis(
         "overfitting",
         gap + risen,
-        "More images, --augment auto, fewer stages that train (--set freeze_depth), --set dropout=0.3 "
-        "or --set label_smoothing=0.1 work against it",
+        f"{_listed(_against_overfitting(curves.asked))} against it",
     )
+
+
+def _against_overfitting(asked: Asked) -> list[str]:
+    """What is not in force already."""
+    found = ["More images"]
+    if not asked.augmented:
+        found.append("--augment auto")
+    if asked.freeze_depth + 1 < asked.stages:
+        found.append(f"fewer stages that train (--set freeze_depth={asked.freeze_depth + 1})")
+    if not asked.dropout:
+        found.append("--set dropout=0.3")
+    if not asked.label_smoothing:
+        found.append("--set label_smoothing=0.1")
+    return found
+
+
+def _listed(found: list[str]) -> str:
+    return f"{', '.join(found[:-1])} or {found[-1]} work" if len(found) > 1 else f"{found[0]} work"
 
 
 def _underfitting(curves: Curves) -> Diagnosis | None:

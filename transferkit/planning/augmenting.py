@@ -63,6 +63,11 @@ def decide_augment(
     views = _views(recipe, policy, images)
     if views:
         reason += f" Linear classifiers are tried with {views} views of each training image."
+    elif policy.own and recipe.views == AUTO:
+        reason += (
+            f" Linear classifiers see the {images:,} training images as they are: of so many, views are not "
+            "worth their time (--set views=4 asks for them)."
+        )
     return Augment(name=policy.name, steps=tuple(policy.as_data()), views=views, reason=reason)
 
 

@@ -40,10 +40,19 @@ def _loss(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
+# Where nothing was fine-tuned and the linear classifiers had no views.
+UNCHANGED = (
+    "The policy {} was in force, but no training image was changed: there was no fine-tuning, and the linear "
+    "classifiers saw the images as they are."
+)
+
+
 def augment_section(found: Mapping[str, Any]) -> str:
     """How training images were changed, and what was measured of what they bear; nothing for none."""
     if not found:
         return ""
+    if not found["views"] and not found["fed"]:
+        return UNCHANGED.format(text(found["policy"]))
     steps = "\n".join(f"{number}. {text(step)}" for number, step in enumerate(found["steps"], start=1))
     views = (
         f"The linear classifiers were tried with {found['views']} changed views of each training image too, "

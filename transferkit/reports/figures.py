@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transferkit.evaluation.diagnosis import EXPLODED
+from transferkit.evaluation.curves import EXPLODED
 from transferkit.evaluation.report import MEASURES, Report
 
 

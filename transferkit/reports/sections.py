@@ -13,7 +13,7 @@ from transferkit.evaluation.report import Decision, Report
 from transferkit.reports import trust as told
 from transferkit.reports.cells import Row, Table, cell, fraction, share, table
 from transferkit.reports.decision import KINDS as FROZEN
-from transferkit.reports.decision import TRAINS
+from transferkit.reports.decision import TRAINS, UNCHANGED
 from transferkit.strategies.matrix import MATRIX
 
 # Rows of suspects: as many as a person looks through.
@@ -153,13 +153,21 @@ def _augment(found: Mapping[str, Any]) -> dict[str, Any] | None:
         else "The linear classifiers saw the images as they are."
     )
     fed = f" {found['fed']}." if found["fed"] else ""
+    unchanged = not found["views"] and not found["fed"]
     rows = [
         [row["change"], share(row["plain"]), share(row["changed"]), "yes" if row["safe"] else "no: left out"]
         for row in found["safety"]
     ]
     made = table(["change", "recognised as they are", "recognised changed", "safe"], rows)
     words = f"At random by the policy {found['policy']}, in this order; val and test never are. {views}{fed}"
-    return {"words": words, "steps": found["steps"], "header": made.header, "rows": made.rows}
+    if unchanged:
+        words = UNCHANGED.format(found["policy"])
+    return {
+        "words": words,
+        "steps": [] if unchanged else found["steps"],
+        "header": made.header,
+        "rows": made.rows,
+    }
 
 
 def gallery(report: Report, folder: Path) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from transferkit.errors import DataError, TrainingError, UsageError
-from transferkit.evaluation.diagnosis import Curves, Diagnosis, diagnose
+from transferkit.evaluation.curves import Curves
+from transferkit.evaluation.diagnosis import Diagnosis, diagnose
 from transferkit.progress import say
 from transferkit.training.stopping import Standing, beats, surely_higher, surely_lower
 

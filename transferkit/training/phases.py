@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from transferkit.evaluation.diagnosis import EXPLODED
+from transferkit.evaluation.curves import EXPLODED
 from transferkit.progress import say, task
 from transferkit.strategies import Phase, Tuning, schedules
 from transferkit.timing import Deadline

@@ -99,7 +99,10 @@ def test_what_draws_for_others_is_what_it_was_before():
     ("step", "told"),
     [
         ({"keras_cv.GridMusk": {}}, "unknown layer 'keras_cv.GridMusk'. Did you mean 'keras_cv.GridMask'"),
-        ({"keras_cv.GridMask": {"ratio": 1}}, "step keras_cv.GridMask: its layer does not take"),
+        (
+            {"keras_cv.GridMask": {"ratio": 1}},
+            "parameter of keras_cv.GridMask 'ratio'. Did you mean 'ratio_factor'",
+        ),
         ({"keras_cv.Rescaling": {"scale": 2.0}}, "it gives values from 0 to 510; 0..255 must be kept"),
         ({"keras.Rescaling": {"scale": 1.0, "offset": -9.0}}, "it gives values from -9 to 246"),
         ({"keras.CenterCrop": {"height": 9, "width": 9}}, "it makes images (9, 9, 3) of (48, 48, 3)"),

@@ -6,8 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from transferkit.data.augment.keys import keys_of
+from transferkit.data.augment.own import colour_axes
 from transferkit.data.augment.pipeline import pipeline
 from transferkit.data.augment.policy import load_policy
+from transferkit.data.decode import CROP_RATIO
 from transferkit.errors import UsageError
 
 
@@ -22,12 +24,24 @@ class Augmentation:
         policy: `light`, `standard`, `strong`, a YAML file of steps, or the steps.
         size: side of what comes out, in pixels.
         seed: of what is drawn.
+        seen: share of the images' side that evaluation sees: 7/8 where it cuts out their middle, as
+            `finetune` does; 1 for images that are padded or stretched. Crops are that much smaller.
+        colours: images `(N, K, K, 3)`, 0..255, whose colour axes `pca_noise` follows: some of train.
 
     Raises:
-        UsageError, RecipeError: no such policy, or it has faults; or it mixes the images of a batch.
+        UsageError, RecipeError: no such policy, or it has faults; or it mixes the images of a batch, or
+            has `pca_noise` without colours.
     """
 
-    def __init__(self, policy: str | list[Any], size: int, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        policy: str | list[Any],
+        size: int,
+        *,
+        seed: int = 0,
+        seen: float = 1 / CROP_RATIO,
+        colours: np.ndarray | None = None,
+    ) -> None:
         self.policy = load_policy(policy)
         if self.policy.mixing:
             raise UsageError(
@@ -35,7 +49,13 @@ class Augmentation:
                 "alone. Leave it out, and use a layer such as keras.layers.MixUp behind it."
             )
         self.size, self.seed = size, seed
-        self._pipeline = pipeline(self.policy, size, seen=1.0)
+        if colours is None and self.policy.has("pca_noise"):
+            raise UsageError(
+                "pca_noise follows the colour axes of the training images: give some of them as colours, "
+                "an array (N, K, K, 3), 0..255."
+            )
+        axes = None if colours is None else colour_axes(np.asarray(colours))
+        self._pipeline = pipeline(self.policy, size, axes, seen=seen)
         self._calls = 0
         self._random = tf.random.Generator.from_seed(seed)
 

@@ -1,5 +1,6 @@
 """Steps that are layers of Keras or keras-cv, drawing for each image apart."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -108,10 +109,29 @@ def named_layer(step: Step) -> Any:
         names = [name for name in dir(layers) if isinstance(getattr(layers, name), type)]
         raise unknown_name("layer", step.name, [f"{step.package}.{n}" for n in names], "See its package.")
     values = {key: _inner(value) for key, value in step.parameters}
+    _check_names(step.name, kind, values)
     try:
         return in_float32(kind(**values))
     except (TypeError, ValueError, NotImplementedError) as error:
         raise UsageError(f"step {step.name}: its layer does not take {values}: {error}") from error
+
+
+def _check_names(name: str, kind: type, values: Values) -> None:
+    """Refuse an argument that neither the layer nor what it is derived from has.
+
+    Raises:
+        UsageError: names the nearest.
+    """
+    known = {
+        key
+        for one in kind.__mro__
+        if "__init__" in vars(one)
+        for key, each in inspect.signature(one.__init__).parameters.items()  # type: ignore[misc]
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY) and key != "self"
+    }
+    for key in values:
+        if key not in known:
+            raise unknown_name(f"parameter of {name}", str(key), sorted(known), "See its package.")
 
 
 def _package(name: str) -> Any:

@@ -31,6 +31,8 @@ from transferkit.errors import UsageError
 AUGMENT_VERSION = 2
 # What a step may be off by rounding.
 ROUNDING = 0.01
+# Draws by which a layer of whom nothing is known is tried on each picture.
+TRIES = 8
 # Images that `changed` works on at a time.
 BATCH = 32
 
@@ -220,7 +222,7 @@ def _check(step: Step, change: Change, size: int) -> None:
     grid = np.linspace(0, 255, size, dtype=np.float32)
     across = np.tile(grid, (size, 1))
     ramp = np.stack([across, across.T, np.full((size, size), 99.0)], axis=-1)
-    tried = np.stack([ramp, np.zeros_like(ramp), np.full_like(ramp, 255.0)]).astype(np.float32)
+    tried = np.stack([ramp, np.zeros_like(ramp), np.full_like(ramp, 255.0)] * TRIES).astype(np.float32)
     keys = tf.constant([[number, 1] for number in range(len(tried))], tf.int32)
     # As in a run, traced twice: what chooses while it is traced does not choose by the image.
     runs = [tf.function(Pipeline([(1.0, change)], [], size).unclipped) for _ in range(2)]
