@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from transferkit.data.augment.catalogue import STEPS
 from transferkit.data.augment.keys import keys_of
 from transferkit.data.augment.pipeline import Pipeline, pipeline
 from transferkit.data.augment.policy import policy_from
@@ -37,3 +38,11 @@ def changed(steps: Any, images: np.ndarray = PICTURES, seed: int = 0, **options:
     listed = [{steps: {"probability": 1.0}}] if isinstance(steps, str) else steps
     made = _made(json.dumps(listed), options.pop("axes", np.zeros((3, 3))).tobytes())
     return made.changed(images, keys_of(np.arange(len(images)), seed, 0))
+
+
+def every_step() -> list[Any]:
+    """One policy of all steps that change one image; of the crops, of which one is allowed, the harder."""
+    left_out = "random_crop"
+    return [
+        {name: {"probability": 1.0}} for name, spec in STEPS.items() if not spec.mixes and name != left_out
+    ]

@@ -52,7 +52,7 @@ def _erasing(sides: tuple[float, float], fill: float | None) -> Any:
     return keras.layers.RandomErasing((1.0, 1.0), scale=(sides[0] ** 2, sides[1] ** 2), fill_value=fill)
 
 
-# RandomContrast, -Erasing, -GaussianBlur, -Perspective and -ElasticTransform draw their factor from 0 to a
+# RandomContrast, -Erasing, -GaussianBlur and -Perspective draw their factor from 0 to a
 # single number; a pair says both ends.
 LAYERS: Mapping[str, Callable[[Values], Any]] = {
     "translation": lambda v: keras.layers.RandomTranslation(v["y"], v["x"], **_filled(v)),
@@ -60,7 +60,6 @@ LAYERS: Mapping[str, Callable[[Values], Any]] = {
     "shear": lambda v: keras.layers.RandomShear(v["x"], v["y"], **_filled(v)),
     "zoom": _zoom,
     "perspective": lambda v: keras.layers.RandomPerspective((1.0, 1.0), v["strength"], fill_value=GREY),
-    "elastic": lambda v: keras.layers.RandomElasticTransform((1.0, 1.0), (v["strength"],) * 2, **_filled(v)),
     "brightness": lambda v: keras.layers.RandomBrightness(v["strength"]),
     "contrast": lambda v: keras.layers.RandomContrast((v["strength"], v["strength"])),
     "saturation": lambda v: _saturation(v["strength"]),

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from transferkit.data.augment.composed import COMPOSED
 from transferkit.data.augment.drawing import Draws
+from transferkit.data.augment.elastic import elastic
 from transferkit.data.augment.layers import (
     LAYERS,
     Change,
@@ -28,7 +29,7 @@ from transferkit.data.decode import CROP_RATIO
 from transferkit.errors import UsageError
 
 # Part of the key of every view: raise it when a change here, or in a step, changes pixels.
-AUGMENT_VERSION = 2
+AUGMENT_VERSION = 3
 # What a step may be off by rounding.
 ROUNDING = 0.01
 # Draws by which a layer of whom nothing is known is tried on each picture.
@@ -164,7 +165,7 @@ def _change(step: Step, size: int, axes: np.ndarray | None, seen: float) -> Chan
         return PLAIN[name]
     if name in CROPS:
         return CROPS[name](values, size, seen)
-    for table in (BY_VALUES, COMPOSED):
+    for table in (BY_VALUES, COMPOSED, {"elastic": elastic}):
         if name in table:
             return table[name](values)
     return layer_change(name, values)
