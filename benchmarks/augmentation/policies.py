@@ -15,6 +15,7 @@ import statistics
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "decision"))
 
@@ -43,29 +44,35 @@ def measure(asked: argparse.Namespace) -> None:
 
 
 def show(results: Path) -> None:
-    """Median (range) of test top-1 over seeds, a line for each strategy, set and amount."""
-    cells: dict[tuple[str, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    """Median (range) of test top-1 over seeds, a line for each strategy, set and amount; then means.
+
+    The means are over the draws that every policy has, by amount and over all.
+    """
+    cells: dict[tuple[Any, ...], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for text in results.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
-        where = tuple(str(line[part]) for part in ("strategy", "set", "backbone", "per_class"))
-        cells[where][line["policy"]].append(100 * line["test"])
+        where = (line["strategy"], line["set"], int(line["per_class"]))
+        cells[where][line["policy"]][line["seed"]] = 100 * line["test"]
     policies = [name for name in POLICIES if any(name in found for found in cells.values())]
-    print(f"| strategy | set | backbone | per class | {' | '.join(policies)} |")
-    print("|---" * (4 + len(policies)) + "|")
-    means: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for where, found in sorted(cells.items(), key=lambda item: (*item[0][:3], int(item[0][3]))):
-        shown = [_shown(found[name]) for name in policies]
-        print(f"| {' | '.join((*where, *shown))} |")
-        if all(found[name] for name in policies):
-            for name in policies:
-                means[where[0]][name].append(statistics.mean(found[name]))
-    for strategy, found in means.items():
-        shown = [f"**{statistics.mean(found[name]):.2f}**" for name in policies]
-        print(f"| {strategy} | mean | | | {' | '.join(shown)} |")
+    print(f"| strategy | set | per class | {' | '.join(policies)} |")
+    print("|---" * (3 + len(policies)) + "|")
+    means: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (strategy, name, amount), found in sorted(cells.items()):
+        shown = [_shown(list(found[policy].values())) for policy in policies]
+        print(f"| {strategy} | {name} | {amount} | {' | '.join(shown)} |")
+        for seed in set.intersection(*(set(found[policy]) for policy in policies)):
+            for policy in policies:
+                for group in (f"at {amount}", "of all"):
+                    means[strategy, group][policy].append(found[policy][seed])
+    for (strategy, group), each in sorted(means.items()):
+        shown = [f"**{statistics.mean(each[policy]):.2f}**" for policy in policies]
+        print(f"| {strategy} | mean {group} | {len(each[policies[0]])} draws | {' | '.join(shown)} |")
 
 
 def _shown(values: list[float]) -> str:
-    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})" if values else ""
+    if len(values) < 2:
+        return f"{values[0]:.1f} (one seed)" if values else ""
+    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
 
 
 def main() -> None:
