@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+import transferkit as tk
 from tests.api.test_finetune import recipe
 from tests.conftest import draw_classes
 from transferkit.api import finetune
@@ -156,6 +157,27 @@ def test_sets_of_classes_are_named_where_the_run_has_them(run: Run, photos: Path
     (run.folder / "report.json").write_text(json.dumps(numbers | {"conformal": None}))
     refused = call("predict", run.folder, photos, "--sets")
     assert refused.exit_code == 2 and "has no sets of classes" in refused.stderr
+
+
+def test_answers_that_are_not_sure_enough_are_not_accepted(run: Run, photos: Path):
+    file = run.folder / "report.json"
+    numbers = json.loads(file.read_text())
+    told = numbers["rejection"] | {"threshold": 0.99}
+    file.write_text(json.dumps(numbers | {"rejection": told, "calibration": {"temperature": 2.0}}))
+    run = tk.load(run.folder)
+    rows = json.loads(call("predict", run.folder, photos, "--reject", "--json").stdout)["predictions"]
+    frame = run.predict([photos, "not there.png"], reject=True, sets=True)
+    assert frame["accepted"].tolist()[:-1] == [row["accepted"] for row in rows]
+    assert frame["accepted"].iloc[-1] is None and frame["set"].iloc[:-1].notna().all()
+    # Of two classes p at temperature 2 is sqrt(p) / (sqrt(p) + sqrt(1 - p)).
+    p = np.array([row["p"] for row in rows])
+    if len(run.labels) == 2:
+        sure = np.sqrt(p) / (np.sqrt(p) + np.sqrt(1 - p))
+        assert [row["accepted"] for row in rows] == (sure >= 0.99).tolist()
+    assert 0 < sum(row["accepted"] for row in rows) < len(rows)
+    file.write_text(json.dumps(numbers | {"rejection": told | {"threshold": None}}))
+    refused = call("predict", run.folder, photos, "--reject")
+    assert refused.exit_code == 2 and "no threshold made" in refused.stderr
 
 
 @pytest.mark.heat

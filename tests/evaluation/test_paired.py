@@ -41,3 +41,13 @@ def test_what_is_not_paired_is_refused():
         paired(np.array([True]), np.array([True, False]))
     with pytest.raises(ValueError, match="at least one"):
         paired(np.array([], bool), np.array([], bool))
+
+
+def test_a_difference_at_the_edge_says_that_test_and_interval_do_not_agree():
+    first = np.array([True] * 3 + [False] * 11 + [True] * 86)
+    second = np.array([False] * 3 + [True] * 11 + [True] * 86)
+    found = paired(first, second)
+    assert found.p == pytest.approx(0.0574, abs=1e-4) and found.low > 0
+    assert found.at_odds.startswith("at the edge: the interval leaves 0 out")
+    assert paired(np.ones(20, bool), np.ones(20, bool)).at_odds == ""
+    assert paired(np.zeros(30, bool), np.ones(30, bool)).at_odds == ""

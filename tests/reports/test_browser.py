@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.reports.test_drawings import HOSTILE
 from tests.toy_report import make_full_report
-from transferkit.reports import page
+from transferkit.api.explaining import Explained, Filter
+from transferkit.evaluation.comparison import Compared, Comparison
+from transferkit.evaluation.paired import paired
+from transferkit.reports import comparison, explanation, page
 
 pytestmark = pytest.mark.browser
 CHROMIUM, AXE = shutil.which("chromium"), os.environ.get("AXE_CORE", "")
@@ -95,13 +99,85 @@ def test_a_picture_leads_to_its_row_and_back(opened: Any):
     assert opened.evaluate("location.hash") == "#mp1"
 
 
-def test_axe_finds_no_serious_fault(opened: Any):
+def serious_faults(tab: Any) -> list[Any]:
+    """What axe-core finds, with all that is folded away shown."""
     if not Path(AXE).is_file():
         pytest.skip("AXE_CORE names no axe.min.js (npm pack axe-core)")
-    opened.evaluate(Path(AXE).read_text(encoding="utf-8"))
-    found = opened.evaluate("axe.run()")["violations"]
+    tab.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    tab.evaluate(Path(AXE).read_text(encoding="utf-8"))
+    found = tab.evaluate("axe.run()")["violations"]
     serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
-    assert [(fault["id"], [node["html"][:120] for node in fault["nodes"]][:3]) for fault in serious] == []
+    return [(fault["id"], [node["html"][:120] for node in fault["nodes"]][:3]) for fault in serious]
+
+
+def test_axe_finds_no_serious_fault(opened: Any):
+    assert serious_faults(opened) == []
+
+
+def test_a_table_is_sorted_from_the_keyboard_and_what_is_not_there_stands_last(browser: Any, tmp_path: Path):
+    target = tmp_path / "report.html"
+    target.write_text(page.render(make_full_report(tmp_path), tmp_path), encoding="utf-8")
+    tab = browser.new_page()
+    tab.goto(target.as_uri())
+    column = "[...document.querySelectorAll('#classes ~ .scroll tbody')[0].rows].map(row => row.cells[3])"
+    tab.evaluate(f"{column}.slice(0, 2).forEach(one => {{ one.textContent = '–'; delete one.dataset.v; }})")
+    tab.locator("#classes ~ .scroll th button", has_text="precision").first.focus()
+    for rising in (True, False):
+        tab.keyboard.press("Enter")
+        shown = tab.evaluate(f"{column}.map(one => one.textContent.trim())")
+        values = [float(one) for one in shown[:-2]]
+        assert shown[-2:] == ["–", "–"] and values == sorted(values, reverse=not rising)
+    tab.close()
+
+
+def test_on_paper_nothing_is_wider_than_the_sheet(browser: Any, written: Path):
+    tab = browser.new_page(viewport={"width": 720, "height": 1000})  # A4 less its margins
+    tab.emulate_media(media="print")
+    tab.goto(written.as_uri())
+    wide = "[...document.querySelectorAll('svg.fig')].map(one => one.getBoundingClientRect().right)"
+    assert max(tab.evaluate(wide)) <= 721
+    tab.close()
+
+
+def other_pages() -> dict[str, str]:
+    """The pages of `compare` and `explain`, of hostile names."""
+    pixels, names = np.zeros((8, 8, 3), np.uint8), [f"{name}/{i}" for i, name in enumerate(HOSTILE)]
+    better = paired(np.arange(40) < 20, np.arange(40) < 30)
+    runs = [
+        Compared(
+            name=name, backbone=name, strategy="linear", kept="linear", top1=0.5, low=0.4, high=0.6,
+            macs=10**6 * (1 + number), parameters=9, file_bytes=9, against_first=better if number else None,
+        )
+        for number, name in enumerate(names)
+    ]  # fmt: skip
+    images = [
+        Explained(
+            path=name, pixels=pixels, heat=np.eye(2), top5=((name, 0.9), (names[0], 0.1)),
+            nearest=((name, name, 0.5),), strange=0.1,
+        )
+        for name in names
+    ]  # fmt: skip
+    filters = [Filter(number=0, kernel=pixels, images=tuple(names[:3]))]
+    compared = Comparison(runs=tuple(runs), images=40, split="test", left_out=0)
+    told = explanation.page("why", images, filters, stage="stage2", read=lambda path: None)
+    return {"compare": comparison.page(compared), "explain": told}
+
+
+@pytest.mark.parametrize("name", ["compare", "explain"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
+def test_the_other_pages_are_as_sound(browser: Any, tmp_path: Path, name: str, scheme: str, width: int):
+    target = tmp_path / "page.html"
+    target.write_text(other_pages()[name], encoding="utf-8", errors="replace")
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    tab, told = context.new_page(), []
+    tab.on("console", lambda message: told.append(message.text))
+    tab.on("pageerror", lambda error: told.append(str(error)))
+    tab.on("dialog", lambda dialog: told.append(dialog.message))
+    tab.goto(target.as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert "<script>alert(1)</script>" in tab.inner_text("body") and told == []
+    assert serious_faults(tab) == []
+    context.close()
 
 
 @pytest.mark.parametrize("width", [390, 1280])

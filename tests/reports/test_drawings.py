@@ -1,8 +1,10 @@
 """Figures are XML that holds their numbers, whatever the names are."""
 
 import math
+import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from tests.toy_report import make_full_report, make_multilabel_report, make_report
@@ -48,6 +50,24 @@ def test_a_matrix_of_any_size_and_any_names_has_a_square_for_each_pair(classes: 
     assert len(titles) == pairs + 1
     assert "<script>" not in picture
     assert float(root.get("width", "0")) < 1100
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2's relative luminance of #rgb or #rrggbb."""
+    whole = colour * 2 if len(colour) == 3 else colour
+    parts = np.array([int(whole[i : i + 2], 16) / 255 for i in (0, 2, 4)])
+    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("css", [svg.STYLE, svg.DARK], ids=["light", "dark"])
+def test_numbers_in_squares_have_a_rim_that_they_can_be_read_on(css: str):
+    picture = matrix.confusion(figures.confusion_figure(make_report(), "test"))
+    assert picture.count('<text class="rimmed"') == 10
+    assert ".rimmed{stroke:var(--paper);stroke-width:3;paint-order:stroke}" in svg.STYLE
+    ink, paper = (luminance(re.findall(rf"--{name}:#([0-9a-f]+)", css)[0]) for name in ("ink", "paper"))
+    low, high = sorted((ink, paper))
+    assert (high + 0.05) / (low + 0.05) >= 7
 
 
 def test_a_class_that_is_always_right_is_a_full_square():

@@ -1,9 +1,11 @@
 """The HTML page as text; how a browser takes it: test_browser."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.reports.test_drawings import HOSTILE
@@ -84,7 +86,11 @@ def test_the_pages_tell_the_same_numbers(tmp_path: Path):
         "Right, but least sure",
     ):
         assert words in html and words.lower() in plain.lower()
-    assert "better by +10.0 points" in html and "<b>60.0 %</b>" not in html
+    assert (
+        "images of both, where this one has" in html
+        and "better by +10.0 points" in html
+        and "<b>60.0 %</b>" not in html
+    )
 
 
 def test_pictures_are_inside_and_bounded(tmp_path: Path):
@@ -94,6 +100,37 @@ def test_pictures_are_inside_and_bounded(tmp_path: Path):
     assert text.count("data:image/jpeg;base64,") == 9
     (tmp_path / "pictures" / "0.jpg").unlink()
     assert page.render(report, tmp_path).count("data:image/jpeg;base64,") == 7
+
+
+def test_pictures_that_are_gone_are_told(tmp_path: Path):
+    report = make_full_report(tmp_path)
+    assert "no longer in the run" not in page.render(report, tmp_path)
+    (tmp_path / "pictures" / "0.jpg").unlink()
+    assert "1 of 6 pictures are no longer in the run&#39;s folder." in page.render(report, tmp_path)
+
+
+def test_every_pair_that_is_confused_stands_in_a_table(tmp_path: Path):
+    report = make_full_report(tmp_path)
+    wrong = report.single_label("test").confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    pairs = int((wrong > 0).sum())
+    text = page.render(report, tmp_path)
+    assert pairs > 10 and f"All {pairs} pairs of the matrix that are confused" in text
+    rows = text.split("Every square off the diagonal</caption>")[1].split("</table>")[0].count("<tr>")
+    assert rows == pairs + 1
+
+
+def test_weights_of_classes_and_every_fold_stand_in_both_pages(tmp_path: Path):
+    report = make_full_report(tmp_path)
+    weights = {name: 0.5 + number for number, name in enumerate(report.class_names)}
+    told = {"method": "weights", "reason": "Classes are unequal.", "weights": weights}
+    report = replace(report, decision=replace(report.decision, balance=told))
+    html, plain = page.render(report, tmp_path), markdown.render(report)
+    for words in ("9.500", "an image weighs by its class"):
+        assert words in html and words in plain
+    for one in report.cross_validation.values():
+        folds = ", ".join(f"{100 * score:.1f}" for score in one.scores)
+        assert folds in html and folds in plain
 
 
 def test_a_large_report_is_small(tmp_path: Path):

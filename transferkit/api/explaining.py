@@ -19,7 +19,7 @@ from transferkit.runs import Run
 from transferkit.training.bank import predict
 from transferkit.training.described import described, describer
 from transferkit.training.device import prepare
-from transferkit.training.explain import gradcam
+from transferkit.training.explain import LEAST_PLACES, gradcam
 
 NEAREST = 3
 # Pictures of more would make a page that no browser likes.
@@ -99,7 +99,7 @@ def explain(
     Args:
         run: a finished run, or its folder.
         paths: files and folders.
-        stage: its name; None takes the last. An earlier one is finer and sees less.
+        stage: its name; None takes the last of at least 4 x 4 places. An earlier one is finer and sees less.
         filters: the first convolution's filters too, with those of the images that excite each most.
         device: `auto`, `cpu`, `gpu` or `gpu:N`.
 
@@ -122,7 +122,8 @@ def explain(
     policy = DecodePolicy(size_px=int(run.plan["image_size"]), resize=run.plan["resize"])
     read, images = _decoded(files, policy, run.recipe.batch_size, failed)
     features, probabilities = described(describer(model, cut), images, len(run.labels), run.recipe.batch_size)
-    heats = gradcam(model, stages[stage] if stage else cut, images, probabilities.argmax(axis=1))
+    stage = stage or _finest(run)
+    heats = gradcam(model, stages[stage], images, probabilities.argmax(axis=1))
     unit = reference.features / np.maximum(np.linalg.norm(reference.features, axis=1, keepdims=True), 1e-12)
     strange = strangeness(features, reference.features)
     found = []
@@ -141,7 +142,14 @@ def explain(
             )
         )
     drawn = first_filters(model, read, images) if filters else ()
-    return Explanation(stage=stage or list(stages)[-1], images=tuple(found), failed=failed, filters=drawn)
+    return Explanation(stage=stage, images=tuple(found), failed=failed, filters=drawn)
+
+
+def _finest(run: Run) -> str:
+    """The last stage that has places enough to show where something is, else the first."""
+    stages = run.plan["stages"]
+    fine = [one["name"] for one in stages if one["size_px"] >= LEAST_PLACES]
+    return str(fine[-1] if fine else stages[0]["name"])
 
 
 def train_image(run: Run) -> Callable[[str], np.ndarray | None]:

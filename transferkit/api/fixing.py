@@ -30,6 +30,11 @@ def fixed(index: Index, file: str) -> Index:
             that there are not; all at once.
     """
     told = _read(file)
+    if words := {SUGGESTED, EXCLUDE} & set(index.labels):
+        raise DataError(
+            f"--fixes {file}: a class is called {words.pop()!r}, which is a word of its own in the column "
+            "fix. Rename the class."
+        )
     labels = dict(zip(index.files["path"], index.files["label"], strict=True))
     faults = [f"{path}: no such image" for path in told if path not in labels]
     known = index.labels
@@ -56,7 +61,7 @@ def fixes_note(files: "pd.DataFrame", file: str) -> str:
         files: of the index: `path`, `split`.
         file: of the fixes.
     """
-    told = {path for path, fix in _read(file).items() if fix != EXCLUDE}
+    told = {path for path, fix in _read(file, changes=True).items() if fix != EXCLUDE}
     touched = files[files["path"].isin(told)]
     judged = int((touched["split"] == "test").sum())
     note = f"{len(touched)} labels are those of {Path(file).name} (--fixes)"
@@ -72,8 +77,8 @@ def _names(fix: str, index: Index) -> list[str]:
     return fix.split("|") if index.multilabel else [fix]
 
 
-def _read(file: str) -> dict[str, str]:
-    """Path to what is to be done with it."""
+def _read(file: str, *, changes: bool = False) -> dict[str, str]:
+    """Path to what is to be done with it; of `changes` alone where the file says the labels as they were."""
     table = read_table(Path(file))
     table.columns = [tidy(name) for name in table.columns]
     missing = [name for name in ("path", "fix") if name not in table.columns]
@@ -88,9 +93,15 @@ def _read(file: str) -> dict[str, str]:
         fix = str(row["fix"]).strip()
         if fix == SUGGESTED and not row.get(SUGGESTED):
             raise DataError(f"--fixes {file}: {row['path']}: nothing is suggested; write the class.")
-        if fix:
-            told[str(row["path"])] = str(row[SUGGESTED]) if fix == SUGGESTED else fix
-    if not told:
+        if not fix:
+            continue
+        path, fix = str(row["path"]), str(row[SUGGESTED]) if fix == SUGGESTED else fix
+        if told.get(path, fix) != fix:
+            raise DataError(f"--fixes {file}: {path} is there twice, with {told[path]!r} and {fix!r}.")
+        told[path] = fix
+    kept = {str(row["path"]): str(row.get("label", "")) for row in table.to_dict("records")}
+    told = {path: fix for path, fix in told.items() if not (changes and kept[path] == fix)}
+    if not told and not changes:
         raise DataError(
             f"--fixes {file}: the column fix is empty in all rows. Write the right class, 'suggested' or "
             "'exclude' into it where a label is wrong."

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def predict_images(run: Run, images: Any, *, views: str, device: str) -> "pd.DataFrame":
-    """`path,pred,p,top5,error`, a row for each image in its order; see `api.run.Run.predict`."""
+def predict_images(run: Run, images: Any, *, views: str, device: str) -> "tuple[pd.DataFrame, np.ndarray]":
+    """`path,pred,p,top5,error`, a row for each image in its order; the probabilities of those without error.
+
+    See `api.run.Run.predict`.
+    """
     check_views(views)
     batch = run.recipe.batch_size
     table = images if hasattr(images, "columns") else None
@@ -30,7 +33,7 @@ def predict_images(run: Run, images: Any, *, views: str, device: str) -> "pd.Dat
     elif arrays := arrays_of(images):
         source = partial(_from_arrays, arrays, chunk=batch)
         probabilities, failed = judged(run, source, len(arrays), device, views)
-        return _in_order(run, [""] * len(arrays), probabilities, failed)
+        return _in_order(run, [""] * len(arrays), probabilities, failed), probabilities
     else:
         given = in_place(images)
     places = [place for place, (_, reason) in enumerate(given) if not reason]
@@ -41,7 +44,7 @@ def predict_images(run: Run, images: Any, *, views: str, device: str) -> "pd.Dat
     failed = {places[row]: reason for row, reason in failed.items()}
     failed |= {place: reason for place, (_, reason) in enumerate(given) if reason}
     found = _in_order(run, [path for path, _ in given], probabilities, failed)
-    return found if table is None else found.set_index(table.index)
+    return (found if table is None else found.set_index(table.index)), probabilities
 
 
 def paths_of(table: "pd.DataFrame") -> list[Path]:

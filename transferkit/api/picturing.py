@@ -21,7 +21,7 @@ from transferkit.progress import say
 from transferkit.reports.pictures import overlay, thumbnail
 from transferkit.strategies import FeatureSet
 from transferkit.training.doubts import unseen_probabilities
-from transferkit.training.explain import gradcam
+from transferkit.training.explain import LEAST_PLACES, gradcam
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +32,6 @@ SHOWN = 12
 # Suspects that a report lists: as many as a person looks through.
 SUSPECTS = 100
 FOLDS = 5
-
-# Side in pixels of a stage that can show where something is.
-LEAST_PLACES = 4
 
 
 def gallery(work: Work, best: Candidate, folder: Path) -> Gallery | None:

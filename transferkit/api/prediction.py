@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transferkit.api.sureness import check_sureness, sureness
 from transferkit.data.decode import Chunk, DecodePolicy, decode_chunks
-from transferkit.data.index import BETWEEN_NAMES
 from transferkit.errors import DataError, UsageError, nearest_first
 from transferkit.evaluation import VIEWS
-from transferkit.evaluation.calibration import tempered
-from transferkit.evaluation.rejection import conformal_sets
 from transferkit.evaluation.views import averaged, scales_of
 from transferkit.progress import task
 from transferkit.runs import Run
@@ -30,6 +28,7 @@ def predict(
     device: str = "auto",
     views: str = "none",
     sets: bool = False,
+    reject: bool = False,
 ) -> "tuple[pd.DataFrame, dict[str, str]]":
     """Predictions for files, and for all images in folders.
 
@@ -40,42 +39,28 @@ def predict(
         views: `none`, `flip`, `10crop` or `multiscale`, see `evaluation.views`.
         sets: name the set of classes too that holds the right one in the share of images that the run was
             asked for (`target_coverage`).
+        reject: say of each answer whether it is as sure as the precision needs that the run was asked for
+            (`target_precision`); with views the threshold is still that of plain images.
 
     Returns:
-        A frame `path,pred,p,top5` (and `set`, classes joined by a vertical bar) with a row for each file that
-        could be read, and path -> reason for those that could not. For multi-label data `pred` joins the
-        classes over the threshold.
+        A frame `path,pred,p,top5` (and `set`, classes joined by a vertical bar, and `accepted`) with a row
+        for each file that could be read, and path -> reason for those that could not. For multi-label data
+        `pred` joins the classes over the threshold.
 
     Raises:
-        UsageError: not one of the paths exists; views that there are not, or sets that the run has not.
+        UsageError: not one of the paths exists; views that there are not, or sets or a threshold that the
+            run has not.
     """
     check_views(views)
     run = Run.open(run)
-    threshold = _sets_of(run) if sets else None
+    check_sureness(run, sets=sets, reject=reject)
     files, missing = expanded(paths)
     probabilities, failed = probabilities_of(run, files, device, views)
     read = [str(path) for path in files if str(path) not in failed]
     frame = answers(run, read, probabilities)
-    if threshold is not None:
-        temperature, least = threshold
-        found = conformal_sets(tempered(probabilities, temperature), least)
-        frame["set"] = [BETWEEN_NAMES.join(run.labels[number] for number in one) for one in found]
+    for column, values in sureness(run, probabilities, sets=sets, reject=reject).items():
+        frame[column] = values
     return frame, failed | missing
-
-
-def _sets_of(run: Run) -> tuple[float, float]:
-    """(temperature, lowest probability) of the classes in a set.
-
-    Raises:
-        UsageError: the run has none.
-    """
-    conformal, calibration = (run.numbers.get(key) for key in ("conformal", "calibration"))
-    if not conformal or not calibration:
-        raise UsageError(
-            f"{run.folder} has no sets of classes: they need one label an image, a test part, and nine "
-            "images of val or more."
-        )
-    return float(calibration["temperature"]), float(conformal["threshold"])
 
 
 def answers(run: Run, paths: Sequence[str], probabilities: np.ndarray) -> "pd.DataFrame":

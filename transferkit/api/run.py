@@ -34,6 +34,8 @@ class Run(runs.Run):
         images: "str | Path | Iterable[Any] | np.ndarray | pd.DataFrame",
         *,
         views: str = "none",
+        sets: bool = False,
+        reject: bool = False,
         device: str = "auto",
     ) -> "pd.DataFrame":
         """What the classifier says, a row for each image, in their order.
@@ -43,19 +45,31 @@ class Run(runs.Run):
                 sequence of arrays of any sizes, RGB or grey, values 0..255; or a DataFrame with a column
                 `path`, whose index the answer has.
             views: `none`, `flip`, `10crop` or `multiscale`: crops of each image whose logits are averaged.
+            sets: name the set of classes too that holds the right one in the share of images that the run
+                was asked for (`target_coverage`).
+            reject: say of each answer whether it is as sure as the precision needs that the run was asked
+                for (`target_precision`).
             device: `auto`, `cpu`, `gpu` or `gpu:N`.
 
         Returns:
             `path,pred,p,top5,error`: the class, its probability, the five most probable joined by a vertical
             bar; `error` says why an image has none of these, "" for the rest. `path` is "" for arrays.
+            `set` and `accepted` where they are asked for.
 
         Raises:
-            UsageError: none of the paths is there.
+            UsageError: none of the paths is there; or the run has no such sets or threshold.
             DataError: an array that is no image.
         """
         from transferkit.api.images import predict_images
+        from transferkit.api.sureness import check_sureness, sureness
 
-        return predict_images(self, images, views=views, device=device)
+        check_sureness(self, sets=sets, reject=reject)
+        found, probabilities = predict_images(self, images, views=views, device=device)
+        rows = (found["error"] == "").to_numpy()
+        for column, values in sureness(self, probabilities, sets=sets, reject=reject).items():
+            found[column] = None
+            found.loc[rows, column] = values
+        return found
 
     def evaluate(
         self,

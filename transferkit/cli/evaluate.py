@@ -87,7 +87,7 @@ def evaluate(
         click.echo(json.dumps(_document(found), ensure_ascii=False))
     else:
         _tell(found)
-    check_floor(min_top1, getattr(found.metrics, "top1", None))
+    check_floor(min_top1, getattr(found.metrics, "top1", None), "these images")
 
 
 def _document(found: "Evaluation") -> dict[str, Any]:

@@ -58,7 +58,9 @@ def finetune(
         raise click.exceptions.Exit(INTERRUPTED)
     if run.recipe.min_top1 is not None:
         splits = run.metrics["splits"]
-        check_floor(run.recipe.min_top1, splits.get("test", splits["val"]).get("top1"))
+        split = "test" if "test" in splits else "val"
+        told = split if split == "test" else "val, which chose the model (there is no test part),"
+        check_floor(run.recipe.min_top1, splits[split].get("top1"), told)
 
 
 def _resumed(name: str) -> "Run":

@@ -15,8 +15,13 @@ def check_range(floor: float | None) -> None:
         raise UsageError(f"--min-top1 {floor:g} is not allowed; a share from 0 to 1 is needed, such as 0.9.")
 
 
-def check_floor(floor: float | None, reached: float | None) -> None:
+def check_floor(floor: float | None, reached: float | None, split: str) -> None:
     """End with 1, and say so, where top-1 is below the floor.
+
+    Args:
+        floor: a share; None for none.
+        reached: top-1; None where images have several classes.
+        split: whose top-1 it is, in words.
 
     Raises:
         UsageError: a floor for images of several classes, which have no top-1, or out of range.
@@ -27,5 +32,5 @@ def check_floor(floor: float | None, reached: float | None) -> None:
     if reached is None:
         raise UsageError("--min-top1 says nothing here: images of several classes have no top-1.")
     if reached < floor:
-        click.echo(f"top-1 {reached:.4f} is below the floor of {floor:g} (--min-top1)", err=True)
+        click.echo(f"top-1 {reached:.4f} of {split} is below the floor of {floor:g} (--min-top1)", err=True)
         raise click.exceptions.Exit(1)

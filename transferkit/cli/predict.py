@@ -21,7 +21,15 @@ EXAMPLE = "\b\nExample:\n  transferkit predict runs/photos-1 new.jpg more/ > pre
     help="Crops of each image whose logits are averaged.",
 )
 @click.option(
-    "--sets", is_flag=True, help="Name the classes that hold the right one in --target-coverage of images."
+    "--sets",
+    is_flag=True,
+    help="Name the classes that hold the right one in the share of images that finetune's --target-coverage "
+    "asked for (column set).",
+)
+@click.option(
+    "--reject",
+    is_flag=True,
+    help="Say of each answer whether it is as sure as finetune's --target-precision needs (column accepted).",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -32,6 +40,7 @@ def predict(
     paths: tuple[str, ...],
     views: str,
     sets: bool,
+    reject: bool,
     device: str,
     as_json: bool,
 ) -> None:
@@ -42,7 +51,7 @@ def predict(
     from transferkit.api import predict as run_predict
     from transferkit.runs import Run
 
-    frame, failed = run_predict(Run.open(run), paths, device=device, views=views, sets=sets)
+    frame, failed = run_predict(Run.open(run), paths, device=device, views=views, sets=sets, reject=reject)
     if as_json:
         rows = frame.to_dict(orient="records")
         click.echo(json.dumps({"predictions": rows, "failed": failed}, ensure_ascii=False))

@@ -38,6 +38,18 @@ class Paired:
         """Whether the difference is more than chance would bring."""
         return self.p < LEVEL
 
+    @property
+    def at_odds(self) -> str:
+        """What to say where the exact test and the interval do not agree; "" where they do."""
+        apart = self.low > 0 or self.high < 0
+        if apart == self.distinguishable:
+            return ""
+        if apart:
+            return (
+                "at the edge: the interval leaves 0 out, the exact test allows chance, and the test decides"
+            )
+        return "at the edge: the interval holds 0, the exact test, which decides, leaves chance out"
+
 
 def paired(first: Bools, second: Bools) -> Paired:
     """Two classifiers compared.

@@ -1,9 +1,11 @@
 """Sentences that the scores themselves call for."""
 
-from transferkit.evaluation.metrics import SplitMetrics
+from transferkit.evaluation.metrics import ClassRow, SplitMetrics
 from transferkit.printable import shown
 
 NAMED = 5
+# The chance of naming any class falsely.
+LEVEL = 0.05
 
 
 def lost_classes(scores: SplitMetrics, split: str) -> list[str]:
@@ -26,3 +28,22 @@ def lost_classes(scores: SplitMetrics, split: str) -> list[str]:
         f"no {split} image of {len(lost)} of {len(judged)} classes was recognised ({each} of each): {named}; "
         f"with every class counted the same {scores.balanced_accuracy:.1%} are right"
     ]
+
+
+def surely_below(scores: SplitMetrics) -> list[ClassRow]:
+    """Classes recognised less often than all images are, by more than chance; the surest first.
+
+    A one-sided exact binomial test of each class against top-1 over all, its level by Holm's method (1979):
+    of 100 classes that are all alike one would else be named nearly always.
+    """
+    from scipy.stats import binom
+
+    judged = [row for row in scores.per_class if row.n]
+    chances = [float(binom.cdf(round(row.recall * row.n), row.n, scores.top1)) for row in judged]
+    order = sorted(range(len(judged)), key=chances.__getitem__)
+    found = []
+    for place, number in enumerate(order):
+        if chances[number] > LEVEL / (len(judged) - place):
+            break
+        found.append(judged[number])
+    return found

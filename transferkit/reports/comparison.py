@@ -17,6 +17,7 @@ def verdict(found: Paired | None) -> str:
         return "the first"
     ends = f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
     points = f"{100 * found.difference:+.1f} ({ends}), p = {found.p:.2g}"
+    points += f" ({found.at_odds})" if found.at_odds else ""
     if not found.distinguishable:
         return f"not distinguishable on n={found.n}: {points}"
     return f"{'better' if found.difference > 0 else 'worse'}: {points}"
@@ -45,6 +46,10 @@ def caption(found: Comparison) -> str:
     left = f"; {found.left_out} that only some of them judged are left out" if found.left_out else ""
     if found.relabelled:
         left += f"; {found.relabelled} whose labels differ between the runs are left out"
+    without = sum(one.macs is None for one in found.runs)
+    if without:
+        verb = "are" if without > 1 else "is"
+        left += f"; {without} of earlier versions, whose cost is not known, {verb} not drawn"
     if found.split == "val":
         left += "; val chose these models, so their figures are optimistic"
     return f"{found.images} {found.split} images that all {len(found.runs)} runs judged{left}"

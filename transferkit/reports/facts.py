@@ -9,6 +9,8 @@ from transferkit.reports.cells import Table, cell, fraction, share, table
 from transferkit.reports.data import SHARED
 
 LISTED_FILES = 200
+# Pairs that are shown at once; the rest is folded away.
+CONFUSED = 10
 
 
 def classes(report: Report) -> dict[str, Any]:
@@ -20,19 +22,23 @@ def classes(report: Report) -> dict[str, Any]:
             for number, row in enumerate(report.multi_label(split).per_class)
         ]
         header = ["no.", "class", "images", "AP", "precision", "recall", "F1"]
-        return {"classes": table(header, rows, f"The {split} split"), "confused": Table()}
+        none = {"confused": Table(), "all_confused": Table()}
+        return {"classes": table(header, rows, f"The {split} split")} | none
     found = sorted(enumerate(report.single_label(split).per_class), key=lambda pair: pair[1].f1)
     rows = [
         [number, row.label, row.n, *map(fraction, (row.precision, row.recall, row.f1))]
         for number, row in found
     ]
     header = ["no.", "class", "images", "precision", "recall", "F1"]
-    pairs = [[pair.label, pair.predicted, pair.images, share(pair.share)] for pair in report.confused(split)]
+    listed = report.confused(split, limit=len(report.class_names) ** 2)
+    pairs = [[pair.label, pair.predicted, pair.images, share(pair.share)] for pair in listed]
+    heads = ["class", "taken for", "images", "share of the class"]
     return {
         "classes": table(
             header, rows, f"The {split} split, the weakest classes first; press a column to sort"
         ),
-        "confused": table(["class", "taken for", "images", "share of the class"], pairs),
+        "confused": table(heads, pairs[:CONFUSED]),
+        "all_confused": table(heads, pairs if len(pairs) > CONFUSED else []),
     }
 
 
@@ -81,7 +87,8 @@ def _data(report: Report) -> dict[str, Any]:
         "proof": proof,
         "findings": table(["finding", "level", "meaning", "what is done, or to do", "files"], findings),
         "excluded": {
-            "summary": f"{len(data.excluded)} files were set aside",
+            "summary": f"{len(data.excluded)} files were set aside"
+            + (f"; the first {LISTED_FILES} of them" if len(data.excluded) > LISTED_FILES else ""),
             "header": excluded.header,
             "rows": excluded.rows,
         },

@@ -16,7 +16,8 @@ NAME_LIMIT = 22
 def confusion(info: Confusion) -> str:
     """A square for each pair of classes that occurs, the fuller the larger its share of the true class.
 
-    Squares have their words as a title, so that any of them can be asked, with a mouse or a screen reader.
+    Squares have their words as a title, so that any of them can be asked with a mouse; the page has all pairs
+    as a table for everybody else.
     """
     count = len(info.names)
     cell = max(2.0, min(CELL, MOST / count))
@@ -50,9 +51,9 @@ def _cell(info: Confusion, place: tuple[int, int], origin: tuple[float, float], 
     gap = 0.5 if cell < 12 else 1
     parts = tag("rect", title, x=x + gap, y=y + gap, width=cell - 2 * gap, height=cell - 2 * gap, **shade)
     if len(info.names) <= COUNTED:
-        bright = ' style="fill:var(--paper)"' if share > 0.5 else ""
         at = f'x="{x + cell / 2:.1f}" y="{y + cell / 2 + 4:.1f}"'
-        parts += f'<text {at} text-anchor="middle"{bright}>{images}</text>'
+        # Neither ink nor paper alone can be read on every shade: ink with a rim of paper can.
+        parts += f'<text class="rimmed" {at} text-anchor="middle">{images}</text>'
     return parts
 
 
@@ -91,4 +92,4 @@ def _escaped(text: str) -> str:
 def _told(info: Confusion) -> str:
     right = sum(info.counts[place][place] for place in range(len(info.names)))
     images = sum(map(sum, info.counts))
-    return f"{right} of {images} images on the diagonal; the table of confused pairs tells the rest."
+    return f"{right} of {images} images on the diagonal; the tables of confused pairs tell the rest."

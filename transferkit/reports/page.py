@@ -134,7 +134,9 @@ def _headline(report: Report) -> list[dict[str, str]]:
         boxes.append(_box("Linear classifier", report.linear_score[split], "what it had to beat"))
     boxes.append(_box("No look at all", report.baseline_score[split], BASELINES[report.measure]))
     if report.against:
-        boxes.append(_box("Earlier run", report.against.top1, f"on {report.against.paired.n} images of both"))
+        other = report.against
+        both = f"on {other.paired.n} images of both, where this one has {other.own_top1:.1%}"
+        boxes.append(_box("Earlier run", other.top1, both))
     return boxes
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from markupsafe import Markup
 
 from transferkit.evaluation.gallery import Picture
-from transferkit.evaluation.metrics import wilson
+from transferkit.evaluation.remarks import surely_below
 from transferkit.evaluation.report import Decision, Report
 from transferkit.reports import trust as told
 from transferkit.reports.cells import Row, Table, cell, fraction, share, table
+from transferkit.reports.decision import BALANCED, TRAINS, UNCHANGED
 from transferkit.reports.decision import KINDS as FROZEN
-from transferkit.reports.decision import TRAINS, UNCHANGED
 from transferkit.strategies.matrix import MATRIX
 
 # Rows of suspects: as many as a person looks through.
@@ -30,9 +30,9 @@ def next_steps(report: Report) -> list[str]:
             f"Logistic regression on 16 x 16 pixels reaches {bare:.1%}: the random weights of this backbone "
             "add nothing here. Have its ImageNet weights ('transferkit weights where')."
         )
-    if report.doubts and report.doubts.suspects:
+    if report.doubts and report.doubts.doubted:
         steps.append(
-            f"Look at the suspect labels below ({counted(report.doubts.doubted)} probably wrong), fill in "
+            f"Look at the suspect labels below ({counted(report.doubts.doubted)} hard to believe), fill in "
             "the column fix of fixes.csv where one is, and train again: transferkit finetune DATA --recipe "
             "RUN/recipe.yaml --fixes RUN/fixes.csv."
         )
@@ -48,13 +48,12 @@ def _weakest(report: Report) -> str:
     """The class that is surely recognised less often than the rest, if there is one."""
     if report.multilabel:
         return ""
-    found = report.single_label(report.headline)
-    ends = [(wilson(round(row.recall * row.n), row.n)[1], row) for row in found.per_class if row.n]
-    below = sorted(((high, row) for high, row in ends if high < found.top1), key=lambda pair: pair[0])
+    below = surely_below(report.single_label(report.headline))
     if not below:
         return ""
-    worst = below[0][1]
-    others = f" So are {len(below) - 1} more classes." if len(below) > 1 else ""
+    worst = below[0]
+    more = len(below) - 1
+    others = f" So {'is' if more == 1 else 'are'} {more} more class{'es' * (more > 1)}." if more else ""
     return (
         f"{worst.label} is recognised least, in {worst.recall:.0%} of its {worst.n} {report.headline} "
         "images, and surely less often than images on average: more and more varied images of it may help "
@@ -94,10 +93,17 @@ def decision(report: Report) -> dict[str, Any]:
         ),
         "freeze": _freeze(found),
         "augment": _augment(found.augment),
+        "balance": _balance(found),
         "cross": table(
-            ["classifier", "mean", "95 % interval", "images"],
+            ["classifier", "each fold, %", "mean", "95 % interval", "images"],
             [
-                [phase, share(one.mean), f"{100 * one.ci95[0]:.1f} to {100 * one.ci95[1]:.1f} %", one.n]
+                [
+                    phase,
+                    ", ".join(f"{100 * score:.1f}" for score in one.scores),
+                    share(one.mean),
+                    f"{100 * one.ci95[0]:.1f} to {100 * one.ci95[1]:.1f} %",
+                    one.n,
+                ]
                 for phase, one in report.cross_validation.items()
             ],
         ),
@@ -143,6 +149,15 @@ def _freeze(found: Decision) -> Table:
     return table(header, rows)
 
 
+def _balance(found: Decision) -> dict[str, Any]:
+    """What was done about classes of unequal size; all weights, the heaviest first."""
+    balance = found.balance
+    weights = sorted(balance["weights"].items(), key=lambda pair: -pair[1]) if balance else []
+    made = table(["class", "weight of an image in the loss"], [[label, fraction(w)] for label, w in weights])
+    words = f"{balance['reason']} {BALANCED[balance['method']]}" if weights else ""
+    return {"words": words, "header": made.header, "rows": made.rows}
+
+
 def _augment(found: Mapping[str, Any]) -> dict[str, Any] | None:
     if not found:
         return None
@@ -177,6 +192,7 @@ def gallery(report: Report, folder: Path) -> dict[str, Any] | None:
         return None
     return {
         "wrong": found.wrong,
+        "lost": _lost(found.mistakes + found.unsure, folder),
         "split": report.headline,
         "mistakes": _photos(found.mistakes, folder, "m", "taken for"),
         "mistake_rows": _rows(found.mistakes, "m"),
@@ -231,6 +247,13 @@ def _rows(some: Sequence[Picture], key: str, pictured: int | None = None) -> lis
         )
         rows.append(Row(cells, f"{key}r{number}"))
     return rows
+
+
+def _lost(some: Sequence[Picture], folder: Path) -> str:
+    """A sentence on pictures that the run drew and that are in its folder no more."""
+    files = [file for one in some for file in (one.thumbnail, one.heat, *one.like) if file]
+    gone = sum(not (folder / file).is_file() for file in files)
+    return f"{gone} of {len(files)} pictures are no longer in the run's folder." if gone else ""
 
 
 def _inline(file: str, folder: Path) -> str:

@@ -154,7 +154,7 @@ def doubts_words(report: Report) -> str:
     assert found is not None
     some = "label is" if found.doubted == 1 else "labels are"
     return (
-        f"Of {found.images} images {found.doubted} {some} probably wrong: to classifiers that had not seen "
+        f"Of {found.images} images {found.doubted} {some} hard to believe: to classifiers that had not seen "
         "the image it is as probable for another class as the images of that class are. The list begins with "
         "the least believed and goes on with all that another class is more probable for, hard images whose "
         "labels may be right. Look at each; into the column fix of `fixes.csv` write the right class, the "
@@ -191,6 +191,7 @@ def against_words(found: Against) -> str:
         if both.distinguishable
         else f"not distinguishable on n={both.n}: {points}"
     )
+    verdict += f" ({both.at_odds})" if both.at_odds else ""
     return (
         f"Against {found.name}: {verdict}; it alone is right on {both.only_second} images, the earlier "
         "one alone on "
@@ -211,7 +212,9 @@ def cost_rows(report: Report) -> list[tuple[str, str]]:
     """What there is to say of the cost, with its number."""
     found = report.cost
     assert found is not None
-    rate = "" if found.images_per_second is None else f"{found.images_per_second:.0f}"
+    rate = "not timed: too few whole batches were judged"
+    if found.images_per_second is not None:
+        rate = f"{found.images_per_second:.0f}"
     return [
         ("parameters", f"{found.parameters:,}"),
         (f"multiply-adds of an image of {found.image_size} px", f"{found.macs / 1e6:,.0f} million"),

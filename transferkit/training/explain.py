@@ -9,6 +9,8 @@ from transferkit.training.recorder import recorder
 
 # Images in a step; what is left over is filled up, so that one program serves all.
 BATCH = 4
+# Side in pixels of a stage that can show where something is.
+LEAST_PLACES = 4
 
 
 def gradcam(model: Any, cut: str, images: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -5,11 +5,17 @@ for (const button of document.querySelectorAll("th button")) {
     const head = button.closest("th"), body = button.closest("table").tBodies[0];
     const up = head.getAttribute("aria-sort") !== "ascending";
     const key = (row) => {
-      const cell = row.cells[head.cellIndex];
-      return cell.dataset.v === undefined ? cell.textContent.trim() : Number(cell.dataset.v);
+      const cell = row.cells[head.cellIndex], words = cell.textContent.trim();
+      if (cell.dataset.v !== undefined) return Number(cell.dataset.v);
+      return words === "" || words === "–" ? null : words;
     };
-    const order = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b));
-    const rows = [...body.rows].sort((a, b) => (up ? 1 : -1) * order(key(a), key(b)));
+    // What is not there stands last both ways.
+    const order = (a, b) => {
+      if (a === null || b === null) return (a === null) - (b === null);
+      const sign = up ? 1 : -1;
+      return sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+    };
+    const rows = [...body.rows].sort((a, b) => order(key(a), key(b)));
     for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
     body.append(...rows);
