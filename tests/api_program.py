@@ -24,7 +24,14 @@ def use(run: tk.Run, photos: Path, pixels: np.ndarray) -> pd.DataFrame:
     judged: tk.Evaluation = run.evaluate(photos, views="10crop")
     why: tk.Explanation = run.explain(photos / "new.jpg", stage="stage4")
     print(judged.metrics, why.images, tk.evaluate(run, photos).seen, tk.explain(run, ["new.jpg"]).stage)
-    print(tk.predict(run, ["new.jpg"])[0], tk.compare([run, "runs/other"]).runs, tk.report(run.folder))
+    compared: tk.Comparison = tk.compare([run, "runs/other"])
+    audited: tk.Audit = tk.audit(photos)
+    print(tk.predict(run, ["new.jpg"])[0], compared.runs, audited, tk.report(run.folder))
+    try:
+        sure: pd.DataFrame = run.predict([photos], sets=True, reject=True)
+        print(sure["accepted"])
+    except (tk.UnknownName, tk.OutputExists) as error:
+        print(error.exit_code)
     return pd.concat([found, arrays, table])
 
 

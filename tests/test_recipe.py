@@ -253,6 +253,13 @@ def test_every_shipped_recipe_opens_with_a_comment(name: str) -> None:
     assert recipe_file(name).read_text(encoding="utf-8").startswith("# ")
 
 
+def test_a_run_stands_for_its_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("seed: 7\n")
+    assert Recipe.load(tmp_path).seed == load_recipe(str(tmp_path), {}).seed == 7
+    with pytest.raises(UsageError, match="a folder without recipe.yaml is no run"):
+        recipe_file(str(tmp_path.parent))
+
+
 def test_settings_are_read_as_yaml() -> None:
     given = ("epochs=20", "learning_rate=1e-3", " exclude =null", "weights=a=b.h5", "resize=pad")
     assert parse_settings(given) == {

@@ -47,37 +47,46 @@ if TYPE_CHECKING:
         split_backbone,
         verify_weights,
     )
+    from transferkit.data.audit import Audit
     from transferkit.data.augment.called import Augmentation
     from transferkit.errors import (
         DataError,
         DeviceError,
         FetchError,
+        OutputExists,
+        RecipeError,
         TrackingError,
         TrainingError,
         TransferkitError,
+        UnknownName,
         UnreadableImage,
         UsageError,
         WeightsError,
     )
+    from transferkit.evaluation.comparison import Comparison
     from transferkit.progress import show as show_progress
     from transferkit.recipe import Recipe
     from transferkit.training.callbacks import Diagnose, FreezeProof, KeepBest
 
 # Names that are not of the API.
 _PLACES = {
+    "data.audit": ("Audit",),
     "data.augment.called": ("Augmentation",),
     "training.callbacks": ("Diagnose", "FreezeProof", "KeepBest"),
     "errors": (
-        "DataError", "DeviceError", "FetchError", "TrackingError", "TrainingError", "TransferkitError",
-        "UnreadableImage", "UsageError", "WeightsError",
+        "DataError", "DeviceError", "FetchError", "OutputExists", "RecipeError", "TrackingError",
+        "TrainingError", "TransferkitError", "UnknownName", "UnreadableImage", "UsageError", "WeightsError",
     ),
+    "evaluation.comparison": ("Comparison",),
     "recipe": ("Recipe",),
 }  # fmt: skip
 
 __all__ = [
     "Augmentation",
     "Augmented",
+    "Audit",
     "BackboneFeatures",
+    "Comparison",
     "DataError",
     "DeviceError",
     "Diagnose",
@@ -86,14 +95,17 @@ __all__ = [
     "FetchError",
     "FreezeProof",
     "KeepBest",
+    "OutputExists",
     "Planned",
     "Recipe",
+    "RecipeError",
     "ReportView",
     "Run",
     "TrackingError",
     "TrainingError",
     "TransferClassifier",
     "TransferkitError",
+    "UnknownName",
     "UnreadableImage",
     "UsageError",
     "WeightsError",

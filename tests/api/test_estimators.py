@@ -163,6 +163,8 @@ def test_bad_parameters_are_told_when_it_fits(images: pd.DataFrame):
         classifier().fit(images["path"], np.array([1, "1"] * 30, dtype=object))
     with pytest.raises(DataError, match=r"label 'red\|blue': a name without '\|'"):
         classifier().fit(images["path"], images["y"].replace("red", "red|blue"))
+    with pytest.raises(DataError, match="1 of 60 labels are NaN or infinite"):
+        classifier().fit(images["path"], np.where(np.arange(60) == 4, np.nan, np.arange(60) % 2))
     images.loc[3, "path"] = "gone.png"
     with pytest.raises(DataError, match=r"1 images cannot be read, such as .*gone\.png"):
         BackboneFeatures(**TOY).fit_transform(images["path"])

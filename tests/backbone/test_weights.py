@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from transferkit.backbone import weights as weights_module
 from transferkit.backbone.build import build
 from transferkit.backbone.catalogue import WeightsFile, lookup
 from transferkit.backbone.weights import fingerprint, load, locate, places, resolve, verify
@@ -100,6 +101,21 @@ def test_places_are_searched_in_their_order(tmp_path: Path, monkeypatch: pytest.
         assert locate(SPEC, folders[0]) == folder / SPEC.weights.name
         (folder / SPEC.weights.name).unlink()
     assert locate(SPEC, folders[0]) is None
+
+
+def test_offline_the_network_is_never_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(weights_module, "download", asked)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("TRANSFERKIT_WEIGHTS", raising=False)
+    with pytest.raises(WeightsError, match=r"not asked \(--offline\)"):
+        resolve(SPEC, "imagenet", tmp_path, offline=True)
+    (tmp_path / SPEC.weights.name).touch()
+    assert resolve(SPEC, "imagenet", tmp_path, offline=True) == tmp_path / SPEC.weights.name
+    with pytest.raises(WeightsError, match=f"no such folder .* put {SPEC.weights.name} into it"):
+        resolve(SPEC, "imagenet", tmp_path / "gone", offline=True)
 
 
 def test_none_means_random_weights():

@@ -179,4 +179,11 @@ def test_weights_verify_fails_for_a_broken_file(tmp_path: Path):
 def test_recipes_are_listed_printed_and_explained():
     assert "quickstart" in run("recipes").stdout
     assert "strategy:" in run("recipes", "quickstart").stdout
+    assert run("recipes", "show", "quickstart").stdout == run("recipes", "quickstart").stdout
+    rows = run("recipes", "diff", "similar-little", "different-lots").stdout.splitlines()
+    assert [row.split() for row in rows[1:]] == [
+        ["similarity", "similar", "different"], ["amount", "little", "lots"]
+    ]  # fmt: skip
+    assert "ask for the same" in run("recipes", "diff", "fast", "fast").stdout
+    assert run("recipes", "diff", "fast").exit_code == 2
     assert "learning_rate" in run("recipes", "--keys").stdout

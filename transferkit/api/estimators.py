@@ -95,6 +95,11 @@ class TransferClassifier(ClassifierMixin, _OfImages):  # type: ignore[misc]
             raise DataError(
                 f"{len(files)} images and labels of shape {labels.shape}; one label an image is needed."
             )
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise DataError(
+                f"{int((~np.isfinite(labels)).sum())} of {len(labels)} labels are NaN or infinite; every "
+                "image needs a class."
+            )
         try:
             self.classes_ = np.unique(labels)
         except TypeError as error:

@@ -111,7 +111,7 @@ def carry_out(writing: runs.Writing, asked: Asked) -> None:
     known = known_plan(writing.place)
     with watch.part("startup"):
         # First of all, so that missing weights are told before a single image is read.
-        weights = resolve(spec, recipe.weights, _path(recipe.weights_dir))
+        weights = resolve(spec, recipe.weights, _path(recipe.weights_dir), offline=recipe.offline)
         check_layers(recipe, spec)
     with watch.part("index"):
         examined = open_training_data(asked.data, recipe)

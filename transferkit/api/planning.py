@@ -127,7 +127,8 @@ def _opened(data: Data, recipe: Recipe) -> _Opened:
     spec = lookup(recipe.backbone)
     recipe = with_policy(recipe)
     check_source(data)
-    weights = resolve(spec, recipe.weights, Path(recipe.weights_dir) if recipe.weights_dir else None)
+    folder = Path(recipe.weights_dir) if recipe.weights_dir else None
+    weights = resolve(spec, recipe.weights, folder, offline=recipe.offline)
     check_layers(recipe, spec)
     with watch.part("index"):
         examined = open_training_data(data, recipe)

@@ -55,25 +55,33 @@ def locate(spec: BackboneSpec, weights_dir: Path | None) -> Path | None:
     return None
 
 
-def resolve(spec: BackboneSpec, weights: str, weights_dir: Path | None) -> Path | None:
+def resolve(
+    spec: BackboneSpec, weights: str, weights_dir: Path | None, *, offline: bool = False
+) -> Path | None:
     """The file that a recipe's `weights` stands for; None for random weights.
 
     Args:
         spec: the backbone.
         weights: `imagenet`, `none` or a path to `.h5`, `.weights.h5` or `.keras`.
         weights_dir: folder that is looked in first.
+        offline: whether the network is never asked.
 
     Raises:
-        WeightsError: a file that is not there, or ImageNet weights that cannot be had.
+        WeightsError: a file or folder that is not there, or ImageNet weights that cannot be had.
     """
     if weights == "none":
         return None
     if weights_dir is not None and not weights_dir.is_dir():
-        raise WeightsError(f"--weights-dir {weights_dir}: no such folder.")
+        raise WeightsError(
+            f"--weights-dir {weights_dir}: no such folder (looked for in {Path.cwd()}). For {spec.name} make "
+            f"it and put {spec.weights.name} into it, which is at {spec.weights.url}."
+        )
     if weights != "imagenet":
         return _given_file(Path(weights))
     if found := locate(spec, weights_dir):
         return found
+    if offline:
+        raise WeightsError(_not_to_be_had(spec, weights_dir, "not asked (--offline)"))
     target = places(None)[-1].folder / spec.weights.name
     try:
         return _downloaded(spec, target)

@@ -1,7 +1,6 @@
 """`transferkit recipes`: the recipes that come with transferkit, and every key of one."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -47,16 +46,11 @@ def recipes(words: tuple[str, ...], keys: bool, schema: bool) -> None:
         if len(names) != 1:
             near = ", ".join(nearest_first(words[0], ["show", "diff", *recipe_names()])[:3])
             raise UsageError(f"recipes {' '.join(words)}: one recipe is needed. Nearest: {near}.")
-        click.echo(recipe_file(_named(names[0])).read_text(encoding="utf-8"), nl=False)
-
-
-def _named(name: str) -> str:
-    """A run stands for its recipe."""
-    return str(Path(name) / "recipe.yaml") if Path(name).is_dir() else name
+        click.echo(recipe_file(names[0]).read_text(encoding="utf-8"), nl=False)
 
 
 def _differ(first: str, second: str) -> None:
-    one, other = (load_recipe(_named(name), {}).as_dict() for name in (first, second))
+    one, other = (load_recipe(name, {}).as_dict() for name in (first, second))
     rows = [(key, _shown(one[key]), _shown(other[key])) for key in one if one[key] != other[key]]
     if rows:
         echo_table(("key", first, second), rows, left=3)

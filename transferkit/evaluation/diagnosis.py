@@ -56,7 +56,7 @@ def diagnose(curves: Curves) -> tuple[Diagnosis, ...]:
     """
     if curves.interrupted:
         stopped = f"{curves.name}: interrupted after {len(curves.val_loss)} of {curves.epochs} epochs"
-        return (Diagnosis("not finished", stopped, "Go on with it: transferkit finetune --resume"),)
+        return (Diagnosis("not finished", stopped, "Go on with it: transferkit finetune --resume RUN"),)
     rules = (_too_high, _too_low, _overfitting, _underfitting, _not_finished)
     found = tuple(told for rule in rules if (told := rule(curves)))
     if found:

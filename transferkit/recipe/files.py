@@ -35,12 +35,17 @@ def recipe_names() -> list[str]:
 
 
 def recipe_file(name: str) -> Path:
-    """The file of a recipe: a path, or the name of one that comes with transferkit.
+    """The file of a recipe: a path, a run (its recipe.yaml), or the name of one that comes with transferkit.
 
     Raises:
-        UnknownName: neither.
+        UnknownName: none of these.
+        UsageError: a file that is not there, or a folder that is no run.
     """
     path = Path(name)
+    if path.is_dir() and name not in recipe_names():
+        if not (path / "recipe.yaml").is_file():
+            raise UsageError(f"--recipe {name}: a folder without recipe.yaml is no run.")
+        return path / "recipe.yaml"
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if not path.is_file():
             raise UsageError(f"--recipe {name}: no such file.")

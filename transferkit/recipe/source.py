@@ -19,6 +19,12 @@ class Start:
     )
     weights: str = knob("imagenet", "imagenet, none (random) or a .h5/.weights.h5/.keras file.", flag=True)
     weights_dir: str | None = knob(None, "Folder that is looked in first for ImageNet weights.", flag=True)
+    offline: bool = knob(
+        False,
+        "Never ask the network for weights: what is not on this machine is an error.",
+        kind=bool,
+        flag=True,
+    )
     strategy: str = knob(AUTO, "How to train; auto decides by the matrix.", choices=STRATEGIES, flag=True)
     similarity: str = knob(
         AUTO, "How like ImageNet the images are.", choices=(AUTO, "similar", "different"), flag=True
@@ -107,7 +113,7 @@ class Images:
     augment: str | list[Any] = knob(
         "none",
         "Random changes of training images: none, light, standard, strong, auto (what is safe is measured), "
-        "a YAML file of steps, or the steps; 'transferkit augment --steps' lists them.",
+        "a YAML file of steps, or (in a recipe) the steps; 'transferkit augment --steps' lists them.",
         kind=list,
         flag=True,
     )

@@ -27,7 +27,7 @@ class Telling:
     )
     min_top1: float | None = knob(
         None,
-        "Exit with 1 where top-1 on test (or val) is below; 0 to 1.",
+        "The command exits with 1 where top-1 on test (or val) is below, 0 to 1 (Python: see run.metrics).",
         kind=float,
         low=0.0,
         high=1.0,
