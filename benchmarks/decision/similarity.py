@@ -23,6 +23,8 @@ from linear import KEY, keep, markdown, read, started
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 PICTURES = {".jpg", ".jpeg", ".png"}
+# Of the evidence: long, or empty here.
+UNKEPT = ("batchnorm_layers", "gradients", "safety")
 # A reading of the pictures (docs/decision.md); all other sets are called different.
 SIMILAR = ("imagenet", "hymenoptera", "flowers", "tux")
 
@@ -58,7 +60,8 @@ def measured(source: Any, folder: Path, sizes: list[int], seed: int) -> Iterator
         images = sample_images(source.extractor, index, everything, seed)
         evidence = measure_evidence(bank, looked, source=source, images=images, seed=seed)
         verdict = judge(evidence)
-        told = asdict(evidence) | {"verdict": verdict.verdict, "measure": verdict.measure}
+        told = {key: value for key, value in asdict(evidence).items() if key not in UNKEPT}
+        told |= {"verdict": verdict.verdict, "measure": verdict.measure}
         yield {"per_class": size, "images": len(images)} | told
 
 
@@ -72,7 +75,7 @@ def unlabelled(source: Any, folder: Path, seed: int) -> dict[str, Any]:
     images = decode_batch([paths[i] for i in chosen], source.extractor.policy)
     layers = batchnorm_distances(source.extractor.network, images)
     top = source_confidence(source.spec, source.weights_file, images) or (None, None)
-    found = {"batchnorm": float(np.mean(list(layers.values()))), "batchnorm_layers": layers}
+    found = {"batchnorm": float(np.mean(list(layers.values())))}
     return {"per_class": 0, "images": len(images)} | found | {"confidence": top[0], "entropy": top[1]}
 
 
@@ -108,8 +111,8 @@ def numbers(found: list[dict[str, Any]]) -> Any:
         row["similar"] = line["set"] in SIMILAR
         row["network"] = f"{line['backbone']}:{line['image_size']}"
         if line["per_class"]:
-            row |= {"gap": line["gap"], "gap_error": line["gap_error"]}
-            row["gap by its error"] = line["gap"] / line["gap_error"]
+            row |= {key: line[key] for key in ("gap", "gap_error", "verdict", "measure")}
+            row["gap by its error"] = line["gap"] / line["gap_error"] if line["gap_error"] else 0.0
             *early, last = line["logme"].values()
             row["LogME, best earlier stage less last"] = max(early) - last
             *early, last = line["h_score"].values()
@@ -138,9 +141,14 @@ def tables(found: list[dict[str, Any]]) -> str:
     parts.append(markdown("distance", 100 * by_set["batchnorm"].mean().unstack().loc[order]))
     parts.append(markdown("confidence, points", 100 * by_set["confidence"].mean().unstack().loc[order]))
     parts.append(markdown("entropy, points", 100 * by_set["entropy"].mean().unstack().loc[order]))
-    by_amount = 100 * rows.groupby(["set", "network", "per_class"])[["gap", "gap_error"]].mean()
+    rows["at"] = rows["network"] + ", " + rows["per_class"].astype(str)
+    by_amount = 100 * rows[rows["per_class"] > 0].groupby(["set", "at"])[["gap", "gap_error"]].mean()
     for name in ("gap", "gap_error"):
-        parts.append(markdown(f"{name}, points", by_amount[name].dropna().unstack(["network", "per_class"])))
+        parts.append(
+            markdown(
+                f"{name}, points", by_amount[name].unstack().loc[order.drop("imagenet", errors="ignore")]
+            )
+        )
     lines = ["| measure | per class | similar | different | AUC | rows |", "|---|---|---|---|---|---|"]
     whole = by_set[["similar", "batchnorm", "entropy"]].mean()
     whole["similar"] = whole["similar"] > 0
@@ -149,7 +157,11 @@ def tables(found: list[dict[str, Any]]) -> str:
     for name, (amount, some) in itertools.product(last, rows[rows["per_class"] > 0].groupby("per_class")):
         if some["similar"].nunique() > 1:
             lines.append(f"| {name} | {amount} | {apart(some, name)}")
-    parts += ["\n".join(lines), _rightness(rows[rows["per_class"] > 0])]
+    parts += [
+        "\n".join(lines),
+        _rightness(rows[rows["per_class"] > 0]),
+        _verdicts(rows[rows["per_class"] > 0]),
+    ]
     return "\n\n".join(parts)
 
 
@@ -161,6 +173,16 @@ def _rightness(rows: Any) -> str:
         for (similar, amount), kind in right.groupby([rows["similar"], rows["per_class"]])
     ]
     return f"Gap above one standard error, right on {'; '.join(told)}."
+
+
+def _verdicts(rows: Any) -> str:
+    """How often the verdict is what the pictures are, by what decided."""
+    right = (rows["verdict"] == "similar") == rows["similar"]
+    told = [
+        f"{'similar' if similar else 'different'} by {measure}: {kind.sum()} of {len(kind)}"
+        for (similar, measure), kind in right.groupby([rows["similar"], rows["measure"]])
+    ]
+    return f"Verdicts right on {'; '.join(told)}."
 
 
 def told(line: dict[str, Any]) -> str:

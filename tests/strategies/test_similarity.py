@@ -82,7 +82,7 @@ def test_every_measure_has_one_sentence_with_its_numbers():
     }
     assert judge(evidence(0.45, 0.05, **more)).sentences == (
         "Batch statistics: the images' activations lie 0.45 from those of ImageNet (photographs of "
-        "things seen at 0.05-0.22, others at 0.35-0.62), and from 0.30 on they are different.",
+        "things seen at 0.05-0.25, others at 0.34-0.63), and from 0.30 on they are different.",
         "Stages: a quick linear classifier is right on 80.0% of images by the last stage and on 85.0% by all "
         "stages together; the best, chosen on other images than it is judged on, is +5.0 points from the "
         "last, where chance alone moves this by 2.0, which says different.",
