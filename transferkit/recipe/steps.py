@@ -42,7 +42,11 @@ class Fitting:
         high=1.0,
         auto=True,
     )
-    optimizer: str = knob("adamw", "Of the fine-tuning phase.", choices=OPTIMIZERS)
+    optimizer: str = knob(
+        "adamw",
+        "Of the fine-tuning phase; weight decay is decoupled for all, so adam and adamw are the same.",
+        choices=OPTIMIZERS,
+    )
     momentum: float | str = knob(
         AUTO,
         "Of sgd and rmsprop; auto is 0.9 for data different from ImageNet, else 0.",
