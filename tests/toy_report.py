@@ -77,6 +77,7 @@ def make_full_report(folder=None, *, classes=10, images=300, names=None, **chang
         "doubts": Doubts(suspects=(replace(shown[3], like=(shown[0].thumbnail,)),), images=images, doubted=5),
         "growth": grow(((100.0, 0.5), (200.0, 0.6), (400.0, 0.7)), judged=200, trained=500, classes=classes),
         "stage_probes": {"stage1": 0.5, "stage2": 0.7, "all": 0.8},
+        "over_linear": paired(np.arange(100) < 50, np.arange(100) >= 40),
         "against": Against(
             name="runs/old", backbone="vgg16", top1=0.5, own_top1=0.6,
             paired=paired(np.arange(100) < 50, np.arange(100) < 60),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transferkit.api.reporting import _data, _metrics, _shown, predictions
+from transferkit.api.reporting import _data, _metrics, _over_linear, _shown, predictions
 from transferkit.data.index import Index, excluded_table
 from transferkit.recipe import Recipe
 from transferkit.strategies import STRATEGIES, Setting
@@ -79,3 +79,24 @@ def test_of_a_linear_phase_the_features_that_were_chosen_are_told():
     told = _shown(phase, SimpleNamespace(chosen={"multistage": (taken,)}))["trains"]  # type: ignore[arg-type]
     assert told.startswith(f"a linear classifier on {phase.choices[-1].name} (chosen from ")
     assert f"{len(phase.choices)} sets" in told and len(phase.choices) > 1
+
+
+def test_what_is_kept_stands_beside_the_linear_classifier_image_by_image():
+    labels = np.array([0, 1, 0, 1, 1, 0])
+    work: Any = SimpleNamespace(
+        multilabel=False, labels=labels, rows={"val": np.arange(2), "test": np.arange(2, 6)}
+    )
+    right = np.eye(2)[labels[2:]]
+    base: Any = SimpleNamespace(name="linear", probabilities={"test": right[::-1], "val": np.eye(2)})
+    same: Any = SimpleNamespace(name="linear", probabilities={})
+    best: Any = SimpleNamespace(name="multistage", probabilities={"test": right, "val": np.eye(2)})
+    found: Any = _over_linear(work, base, best)
+    # Turned round, 0 1 1 0 is right everywhere: it is its own mirror. Shifted by one it is on two of four.
+    assert (found.n, found.only_first, found.only_second) == (4, 0, 0)
+    base.probabilities["test"] = np.roll(right, 1, axis=0)
+    found = _over_linear(work, base, best)
+    assert (found.only_first, found.only_second, found.difference) == (0, 2, 0.5)
+    assert _over_linear(work, base, same) is None
+    best.probabilities.pop("test")
+    found = _over_linear(work, base, best)
+    assert found.n == 2

@@ -86,6 +86,8 @@ def test_the_pages_tell_the_same_numbers(tmp_path: Path):
         "Right, but least sure",
     ):
         assert words in html and words.lower() in plain.lower()
+    told = "Against the linear classifier on the last stage: not distinguishable on n=100: +10.0 points"
+    assert told in html and told in plain
     assert (
         "images of both, where this one has" in html
         and "better by +10.0 points" in html

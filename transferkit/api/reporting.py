@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from transferkit.evaluation.diagnosis import Diagnosis
     from transferkit.evaluation.metrics import SplitMetrics
     from transferkit.evaluation.multilabel import MultiLabelMetrics
+    from transferkit.evaluation.paired import Paired
     from transferkit.evaluation.report import Data, Decision, Report
 
     Cross = Mapping[str, CrossValidation]
@@ -52,6 +53,7 @@ def make_report(
         baseline_score={s: _baseline(labels["train"], labels[s]) for s in best.probabilities},
         kept=best.name,
         kept_reason=kept_reason(work, base, best),
+        over_linear=_over_linear(work, base, best),
         history=tuple(best.history),
         linear_l2=base.fitted.l2,
         linear_path=tuple(
@@ -70,6 +72,18 @@ def make_report(
         cross_validation=cross,
         **more,
     )
+
+
+def _over_linear(work: Work, base: Candidate, best: Candidate) -> "Paired | None":
+    """What is kept beside the linear classifier on the last stage, image by image."""
+    from transferkit.evaluation.paired import paired
+
+    if work.multilabel or best.name == base.name:
+        return None
+    split = "test" if "test" in best.probabilities else "val"
+    labels = work.labels[work.rows[split]]
+    first, second = (one.probabilities[split].argmax(axis=1) == labels for one in (base, best))
+    return paired(first, second)
 
 
 def predictions(work: Work, best: Candidate) -> "pd.DataFrame":

@@ -174,6 +174,7 @@ class Report:
     doubts: Doubts | None = None
     growth: Growth | None = None
     against: Against | None = None
+    over_linear: Paired | None = None  # what is kept beside the linear classifier, on test (else val)
     cost: Cost | None = None
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ from transferkit.reports.trust import (
     doubts_section,
     growth_section,
     mistakes_section,
+    over_linear_words,
     trust_sections,
 )
 from transferkit.strategies.matrix import MATRIX
@@ -130,6 +131,7 @@ def _comparison(report: Report) -> str:
     parts = [
         table(["", *splits], rows, len(splits)),
         multilabel.explained(report) if report.multilabel else "",
+        text(over_linear_words(report)),
         text(against_words(report.against)) if report.against else "",
         f"Kept: the {report.kept} model{why}.",
     ]

@@ -9,7 +9,7 @@ from transferkit.printable import visible
 from transferkit.reports import drawings, facts, figures, matrix, multilabel, sections
 from transferkit.reports.cells import Cell, Table, cell, share, table
 from transferkit.reports.markdown import BASELINES, DETAILS, PIXELS
-from transferkit.reports.trust import against_words
+from transferkit.reports.trust import against_words, over_linear_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -75,7 +75,11 @@ def _context(report: Report, folder: Path) -> dict[str, Any]:
         "subtitle": _subtitle(report),
         "headline": _headline(report),
         "kept": f"Kept: the {report.kept} model; {report.kept_reason or 'nothing else was tried'}",
-        "against": against_words(report.against) if report.against else "",
+        "verdicts": [
+            words
+            for words in (over_linear_words(report), against_words(report.against) if report.against else "")
+            if words
+        ],
         "remarks": report.remarks(),
         "steps": sections.next_steps(report),
         "root": report.data.root,

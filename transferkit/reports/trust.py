@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from transferkit.evaluation.calibration import Belief
 from transferkit.evaluation.gallery import Picture
+from transferkit.evaluation.paired import Paired
 from transferkit.evaluation.report import Against, Report
 from transferkit.reports.tables import name, percent, table, text
 
@@ -181,8 +182,21 @@ def growth_section(report: Report, drawn: Collection[str]) -> str:
 
 
 def against_words(found: Against) -> str:
-    """The verdict of a paired comparison."""
-    both = found.paired
+    """The verdict of a comparison with an earlier run."""
+    return _verdict(found.name, found.paired, "the earlier one")
+
+
+def over_linear_words(report: Report) -> str:
+    """The verdict of what is kept over the linear classifier; "" where it is that."""
+    both = report.over_linear
+    if both is None:
+        return ""
+    told = _verdict("the linear classifier on the last stage", both, "the linear one")
+    optimistic = " Val chose what is kept, so that is optimistic." if report.headline == "val" else ""
+    return f"{told}{optimistic}"
+
+
+def _verdict(name: str, both: Paired, other: str) -> str:
     points = (
         f"{100 * both.difference:+.1f} points (95 % interval {100 * both.low:+.1f} to {100 * both.high:+.1f})"
     )
@@ -193,8 +207,7 @@ def against_words(found: Against) -> str:
     )
     verdict += f" ({both.at_odds})" if both.at_odds else ""
     return (
-        f"Against {found.name}: {verdict}; it alone is right on {both.only_second} images, the earlier "
-        "one alone on "
+        f"Against {name}: {verdict}; it alone is right on {both.only_second} images, {other} alone on "
         f"{both.only_first} (McNemar p = {both.p:.3g})."
     )
 
