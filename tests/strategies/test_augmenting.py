@@ -21,7 +21,7 @@ def test_a_change_is_unsafe_if_much_is_lost_and_not_by_chance(
 
 
 def test_digits_are_not_mirrored():
-    # scikit-learn's digits, MobileNet 0.25 at 128 px, 20 per class (benchmarks/augmentation/safety.py).
+    # Figures of the kind that digits give; `tests/training/test_safety.py` measures real ones.
     safety = {
         "mirror": Recognised(0.89, 0.75, 0.03),
         "upside-down": Recognised(0.89, 0.44, 0.04),

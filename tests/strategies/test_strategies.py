@@ -211,6 +211,23 @@ def test_early_stages_that_surgical_chooses_take_their_full_rate() -> None:
     assert found.tuning.rates == (0.5, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("pulls", "trains"),
+    [
+        ((9, 1, 1, 1, 1, 1), ("stage1", "stage2")),
+        ((1, 1, 9, 9, 1, 1), ("stage3", "stage4")),
+        ((1, 1, 1, 1, 1, 9), ("stage5", "stage6")),
+        ((1, 1, 1, 1, 1, 1), ("stage5", "stage6")),  # of equals the last
+    ],
+)
+def test_surgical_thaws_the_third_that_is_pulled_at_hardest(
+    pulls: tuple[float, ...], trains: tuple[str, ...]
+) -> None:
+    gradients = {f"stage{number}": float(pull) for number, pull in enumerate(pulls, start=1)}
+    phase = tuned("surgical", replace(setting(6), gradients=gradients))
+    assert phase.tuning is not None and phase.tuning.stages == trains
+
+
 def test_surgical_chooses_what_it_thaws_itself() -> None:
     with pytest.raises(UsageError, match="freeze_depth 3 says nothing to strategy surgical"):
         STRATEGIES["surgical"](setting(5, freeze_depth=3))
