@@ -20,7 +20,7 @@ PILOT = Pilot(
     linear={"linear": 0.002, "multistage": 0.01}, startup=4.0, index=3.0, evidence=0.5, resident=1000,
 )  # fmt: skip
 LOAD = Load(
-    images=100, new=60, train=70, val=20, test=10, batch_size=8, image_size=10,
+    images=100, new=60, train=70, val=20, test=10, batch_size=10, image_size=10,
     disk_limit=1e9, memory_limit=1e9,
 )  # fmt: skip
 LINEAR = Phase(name="linear", kind="linear", features=("stage3",), freeze_depth=3)
@@ -121,10 +121,21 @@ def test_views_that_fit_nowhere_leave_images_that_pass_the_whole_network() -> No
     assert inputs_of(tuned(1), STAGES, tight) == (0, False)
 
 
+def test_an_epoch_costs_its_whole_batches_and_what_is_beside_them() -> None:
+    pilot = replace(PILOT, epoch=0.5)
+    plain, longer = (estimate((tuned(1),), one, stages=STAGES, load=LOAD) for one in (PILOT, pilot))
+    assert longer.total.at_most - plain.total.at_most == pytest.approx(12 * 0.5)
+    # 71 images are eight batches of ten: nine images' steps more, at 9 ms
+    more = estimate((tuned(1),), PILOT, stages=STAGES, load=replace(LOAD, train=71))
+    assert more.seconds["finetune"].at_most - plain.seconds["finetune"].at_most == pytest.approx(
+        12 * 10 * 0.009
+    )
+
+
 def test_a_range_test_costs_its_steps() -> None:
     plain, with_test = seconds(tuned(1)), seconds(tuned(1, find_rate=True))
-    # 70 images are 9 batches of 8: the fewest steps, 40, at 9 ms an image
-    assert with_test["finetune"].at_most - plain["finetune"].at_most == pytest.approx(40 * 8 * 0.009)
+    # 70 images are 7 batches of 10: the fewest steps, 40, at 9 ms an image
+    assert with_test["finetune"].at_most - plain["finetune"].at_most == pytest.approx(40 * 10 * 0.009)
 
 
 def test_memory_is_what_is_held_at_the_highest_moment() -> None:
@@ -134,9 +145,9 @@ def test_memory_is_what_is_held_at_the_highest_moment() -> None:
         "program": 1000,
         "activations kept": 40_000,
         "optimizer and best weights": 4 * (60 * 3 + 3 * 60),
-        "batch": 8 * 4 * (150 + 50),
+        "batch": 10 * 4 * (150 + 50),
     }
-    assert found.peak == 1000 + 40_000 + 1440 + 6400
+    assert found.peak == 1000 + 40_000 + 1440 + 8000
     assert found.disk == 40_000
 
 

@@ -1,5 +1,6 @@
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,9 +62,9 @@ def test_a_step_really_trains_what_the_phase_thaws(
 ) -> None:
     seen: list[list[str]] = []
 
-    def watched(model: object, inputs: np.ndarray) -> tuple[float, float, int]:
+    def watched(model: object, inputs: np.ndarray) -> pilot._Timed:
         seen.append([weight.path for weight in model.trainable_variables])  # type: ignore[attr-defined]
-        return 0.0, 1.0, len(inputs)
+        return pilot._Timed(first=0.0, step=1.0, epoch=0.0, batch=len(inputs))
 
     monkeypatch.setattr(pilot, "_steps", watched)
     step(extractor, tuned(2), 2)
@@ -77,13 +78,29 @@ def test_a_batch_that_does_not_fit_is_halved(extractor: Extractor) -> None:
         def __init__(self, room: int) -> None:
             self.room = room
 
-        def train_on_batch(self, inputs: np.ndarray, labels: np.ndarray) -> None:
-            if len(inputs) > self.room:
+        def fit(self, data: Any, **_: object) -> None:
+            if any(len(inputs) > self.room for inputs, _ in data):
                 raise MemoryError
 
-    assert pilot._steps(Small(3), np.zeros((8, 2)))[2] == 2
+    assert pilot._steps(Small(3), np.zeros((8, 2))).batch == 2
     with pytest.raises(TrainingError, match="memory"):
         pilot._steps(Small(0), np.zeros((8, 2)))
+
+
+def test_what_epochs_of_one_and_three_steps_differ_by_are_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock:
+        """Epochs that take .5 s and .2 s a step, the first 4 s more."""
+
+        now, first = 0.0, 4.0
+
+        def fit(self, data: Any, **_: object) -> None:
+            self.now += 0.5 + 0.2 * len(list(data)) + self.first
+            self.first = 0.0
+
+    clock = Clock()
+    monkeypatch.setattr(pilot.time, "perf_counter", lambda: clock.now)
+    found = pilot._steps(clock, np.zeros((8, 2)))
+    assert (found.first, found.step, found.epoch, found.batch) == pytest.approx((4.0, 0.2, 0.5, 8))
 
 
 def test_times_are_medians_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,7 +202,9 @@ def _training(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: Loa
     # Images that pass the whole network are changed anew in each epoch.
     changed = pilot.change if not cut and (load.maps or load.anew) else 0.0
     judging = load.val * (forward + fresh)
-    epoch = load.train * (step + fresh + changed) + judging
+    # The last batch takes nearly as long as a whole one.
+    whole = math.ceil(load.train / load.batch_size) * load.batch_size
+    epoch = pilot.epoch + whole * step + load.train * (fresh + changed) + judging
     last = (load.val + load.test) * (forward + fresh)
     once = pilot.first_step + pilot.first_forward + (1 + BLENDS) * judging + last
     if phase.tuning and phase.tuning.find_rate:

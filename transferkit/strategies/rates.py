@@ -15,6 +15,7 @@ class Pilot:
         step: of an image in a training step; `first_step` once for compiling; 0 where none was timed.
         step_cut: stages that the timed step left out; `step_depth` those that did not train.
         batch: images of the timed step.
+        epoch: what an epoch takes beside its steps.
         linear: of an image of train, by name of the linear phase; of some hundred images.
         refit: of it, what the last fit takes, without the choice of features and classifier.
         startup: until the network stands; `index`: of looking at the files; `evidence`: of measuring
@@ -33,6 +34,7 @@ class Pilot:
     step_depth: int = 0
     first_step: float = 0.0
     batch: int = 0
+    epoch: float = 0.0
     linear: Mapping[str, float] = field(default_factory=dict)
     refit: Mapping[str, float] = field(default_factory=dict)
     startup: float = 0.0

@@ -86,7 +86,7 @@ def classifier(network: Any, stages: Sequence[Stage], fitted: LinearClassifier, 
     import keras
 
     asked = fitted.features or FeatureSet(stages=tuple(stage.name for stage in stages))
-    joined = _features(network, {stage.name: stage for stage in stages}, asked)
+    joined = features_of(network, stages, asked)
     dense = keras.layers.Dense(classes, dtype="float32", name="logits")
     last = keras.layers.Activation(fitted.activation, dtype="float32", name="probabilities")
     outputs = last(dense(joined))
@@ -94,13 +94,13 @@ def classifier(network: Any, stages: Sequence[Stage], fitted: LinearClassifier, 
     return keras.Model(network.input, outputs, name=f"{network.name}_classifier")
 
 
-def _features(network: Any, stages: dict[str, Stage], asked: FeatureSet) -> Any:
+def features_of(network: Any, stages: Sequence[Stage], asked: FeatureSet) -> Any:
     """The tensor `(N, D)` of what the bank gives as `PooledBank.at` of a feature set."""
     import keras
 
-    parts = []
+    parts, cuts = [], {stage.name: stage.cut for stage in stages}
     for name in asked.stages:
-        maps = output_of(network, stages[name].cut)
+        maps = output_of(network, cuts[name])
         for kind in asked.kinds:
             part = pool(maps, kind, f"pool_{name}" if kind == "means" else None)
             if asked.normalised:

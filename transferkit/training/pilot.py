@@ -7,20 +7,21 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from transferkit.backbone.cost import layer_costs
-from transferkit.backbone.graph import Stage, output_of
+from transferkit.backbone.graph import Stage
 from transferkit.data.decode import decode_chunks
-from transferkit.strategies.base import Phase, Tuning
+from transferkit.data.loader import epoch_batches
+from transferkit.strategies.base import FeatureSet, Phase, Tuning
 from transferkit.strategies.rates import Pilot, StageCost
 from transferkit.training.bank import Extractor, predict
 from transferkit.training.device import halved
-from transferkit.training.model import set_freeze_depth, set_trainable, tail, weights_of
+from transferkit.training.model import features_of, set_freeze_depth, set_trainable, tail, weights_of
 
 if TYPE_CHECKING:
     from transferkit.data.augment.pipeline import Pipeline
@@ -91,12 +92,18 @@ def pilot_step(
         set_trainable(network, extractor.stages, phase.tuning or Tuning(stages=names))
         model = _trainable(extractor, phase, cut, jit)
         inputs = _inputs(extractor, cut, images)
-        first, each, batch = _steps(model, inputs)
+        timed = _steps(model, inputs)
     finally:
         set_freeze_depth(network, extractor.stages, len(extractor.stages))
         network.set_weights(kept)
     return replace(
-        known, step=each / batch, step_cut=cut, step_depth=phase.freeze_depth, first_step=first, batch=batch
+        known,
+        step=timed.step / timed.batch,
+        step_cut=cut,
+        step_depth=phase.freeze_depth,
+        first_step=timed.first,
+        batch=timed.batch,
+        epoch=timed.epoch,
     )
 
 
@@ -164,13 +171,16 @@ def _filled(images: np.ndarray, extractor: Extractor) -> np.ndarray:
 
 
 def _trainable(extractor: Extractor, phase: Phase, cut: int, jit: bool) -> Any:
-    """The network behind a cut with a head of two classes, compiled."""
+    """The network behind a cut with a head of two classes on the most it may see, compiled.
+
+    Deviations and grids of early stages, and their slopes, take as long as the stages themselves.
+    """
     import keras
 
     network = extractor.network
-    pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(
-        output_of(network, extractor.stages[-1].cut)
-    )
+    sets = phase.choices or (FeatureSet(stages=(extractor.stages[-1].name,)),)
+    widest = max(sets, key=lambda one: (len(one.stages), len(one.kinds)))
+    pooled = features_of(network, extractor.stages, widest)
     # Zeros: a drawn start would move the random state.
     logits = keras.layers.Dense(2, kernel_initializer="zeros", dtype="float32", name="logits")(pooled)
     model = tail(keras.Model(network.input, logits), extractor.stages, cut)
@@ -189,19 +199,51 @@ def _inputs(extractor: Extractor, cut: int, images: np.ndarray) -> np.ndarray:
     return np.random.default_rng(0).random(shape, np.float32)
 
 
-def _steps(model: Any, inputs: np.ndarray) -> tuple[float, float, int]:
-    """(seconds of the first step beyond a later one, of a later one, images of a step)."""
+@dataclass(frozen=True)
+class _Timed:
+    """Seconds: `first` once for compiling, of a `step` of `batch` images, of an `epoch` beside its steps."""
+
+    first: float
+    step: float
+    epoch: float
+    batch: int
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Inputs of a batch as a source of any number of rows."""
+
+    inputs: np.ndarray
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self.inputs[rows % len(self.inputs)])
+
+
+def _steps(model: Any, inputs: np.ndarray) -> _Timed:
+    """Epochs as training runs them, of one step and of three: what they differ by are two steps."""
     batch = len(inputs)
+
+    def fit(steps: int) -> None:
+        rows, source = np.arange(steps * batch), _Held(inputs)
+        data = epoch_batches(source, rows % 2, rows, batch_size=batch)
+        model.fit(data, epochs=1, shuffle=False, verbose=0)
+
     while True:
-        some, labels = inputs[:batch], np.arange(batch) % 2
         try:
-            return *_timed(lambda: model.train_on_batch(some, labels)), batch  # noqa: B023
+            # The least: where few cores feed and compute, single epochs take twice as long now and then.
+            first, one = _timed(lambda: fit(1), min)
+            _, three = _timed(lambda: fit(3), min)
         except Exception as error:
             batch = halved(batch, error)
+            continue
+        step = max((three - one) / 2, one / 10)
+        return _Timed(first=first, step=step, epoch=max(0.0, one - step), batch=batch)
 
 
-def _timed(call: Callable[[], object]) -> tuple[float, float]:
-    """(seconds of the first call beyond those of the others, median seconds of the others)."""
+def _timed(
+    call: Callable[[], object], of: Callable[[list[float]], float] = statistics.median
+) -> tuple[float, float]:
+    """(seconds of the first call beyond those of the others, seconds of the others)."""
     started = time.perf_counter()
     call()
     first = time.perf_counter() - started
@@ -210,5 +252,5 @@ def _timed(call: Callable[[], object]) -> tuple[float, float]:
         started = time.perf_counter()
         call()
         spent.append(time.perf_counter() - started)
-    each = statistics.median(spent)
+    each = of(spent)
     return max(0.0, first - each), each
