@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 
 from transferkit.backbone.catalogue import lookup
 from transferkit.data.index import Index
+from transferkit.data.public import cards
 from transferkit.errors import RecipeError, UnknownName, UsageError
 from transferkit.planning import make_plan
 from transferkit.recipe import (
@@ -249,8 +251,22 @@ def test_every_shipped_recipe_makes_a_plan(name: str, per_class: int) -> None:
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_shipped_recipe_opens_with_a_comment(name: str) -> None:
-    assert recipe_file(name).read_text(encoding="utf-8").startswith("# ")
+def test_every_shipped_recipe_says_what_for_on_which_data_by_what_command_and_with_what_result(
+    name: str,
+) -> None:
+    comments = [
+        line for line in recipe_file(name).read_text(encoding="utf-8").splitlines() if line.startswith("#")
+    ]
+    assert re.match("# [A-Z]", comments[0])
+    command = next(line for line in comments if line.startswith("#   transferkit finetune "))
+    data = command.split()[3]
+    assert f"--recipe {name}" in command
+    # What is not here already has to be fetched first.
+    if data not in ("digits", "photos/"):
+        assert f"#   transferkit datasets fetch {data}" in comments
+        assert data in [card.name for card in cards()]
+    results = [line for line in comments if "median (min-max) of seeds 0, 1, 2: " in line]
+    assert len(results) + sum(line.startswith("# Result not measured: ") for line in comments) == 1
 
 
 def test_a_run_stands_for_its_recipe(tmp_path: Path) -> None:
