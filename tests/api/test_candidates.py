@@ -122,5 +122,5 @@ def test_ctrl_c_before_a_phase_has_anything_keeps_what_stands(monkeypatch: pytes
             continue
         first, best = candidates.run_phases(work)
         assert first is base and best.interrupted and best.name == base.name
-        assert best.notes[-1].startswith("finetune: interrupted before it had anything to show")
+        assert best.notes[-1].startswith("finetune: interrupted before it was judged")
     assert len(weights) == 1  # the network is what it was

@@ -13,6 +13,7 @@ from tests.api.test_finetune import recipe
 from tests.conftest import draw_classes
 from transferkit.api import finetune
 from transferkit.api.comparing import compare
+from transferkit.api.prediction import probabilities_of
 from transferkit.api.reference import last_cut, read_reference
 from transferkit.api.rereporting import report
 from transferkit.cli import cli
@@ -169,11 +170,11 @@ def test_answers_that_are_not_sure_enough_are_not_accepted(run: Run, photos: Pat
     frame = run.predict([photos, "not there.png"], reject=True, sets=True)
     assert frame["accepted"].tolist()[:-1] == [row["accepted"] for row in rows]
     assert frame["accepted"].iloc[-1] is None and frame["set"].iloc[:-1].notna().all()
-    # Of two classes p at temperature 2 is sqrt(p) / (sqrt(p) + sqrt(1 - p)).
-    p = np.array([row["p"] for row in rows])
-    if len(run.labels) == 2:
-        sure = np.sqrt(p) / (np.sqrt(p) + np.sqrt(1 - p))
-        assert [row["accepted"] for row in rows] == (sure >= 0.99).tolist()
+    # At temperature 2 probabilities are square roots, brought to a sum of 1.
+    roots = np.sqrt(probabilities_of(run, [Path(row["path"]) for row in rows], "auto", "none")[0])
+    sure = (roots / roots.sum(axis=1, keepdims=True)).max(axis=1)
+    assert [row["accepted"] for row in rows] == (sure >= 0.99).tolist()
+    assert any(row["p"] >= 0.99 and not row["accepted"] for row in rows), "it is not the plain probability"
     assert 0 < sum(row["accepted"] for row in rows) < len(rows)
     file.write_text(json.dumps(numbers | {"rejection": told | {"threshold": None}}))
     refused = call("predict", run.folder, photos, "--reject")

@@ -50,7 +50,7 @@ def test_the_linear_classifier_costs_its_features_and_its_fit() -> None:
         {"startup": 4, "index": 3, "bank": 1.42, "evidence": 0.5, "linear": 0.14, "report": 7}
     )
     assert found.total.expected == pytest.approx(16.06)
-    assert found.total.at_most == pytest.approx(20.06)  # one report in ten takes over 11 s
+    assert found.total.at_most == pytest.approx(23.06)  # one in ten takes over 14 s
     folded = estimate((LINEAR,), PILOT, stages=STAGES, load=replace(LOAD, folds=5))
     assert folded.seconds["folds"].expected == pytest.approx(0.7)
 

@@ -1,4 +1,4 @@
-"""With the costs of `test_cost`: at most 20.06 s for the linear classifier, .69 s an epoch behind stage 1."""
+"""With the costs of `test_cost`: at most 23.06 s for the linear classifier, .69 s an epoch behind stage 1."""
 
 from dataclasses import replace
 
@@ -23,17 +23,17 @@ def cost(*phases: Phase) -> float:
 
 def test_what_fits_is_left_as_it_is() -> None:
     phases = (LINEAR, tuned(1))
-    found = fitted(39.0, *phases)
-    assert found == Fitted(phases, ("The plan fits into the time limit: up to 36 s of 39 s.",))
+    found = fitted(42.0, *phases)
+    assert found == Fitted(phases, ("The plan fits into the time limit: up to 39 s of 42 s.",))
     assert fitted(cost(*phases), *phases).phases == phases
 
 
 def test_epochs_go_first() -> None:
-    # 20.06 + 1.4 for the activations + 6.15 once is 27.61; 4 epochs of .69 s make 30.37
-    found = fitted(31.0, LINEAR, tuned(1))
+    # 23.06 + 1.4 for the activations + 6.15 once is 30.61; 4 epochs of .69 s make 33.37
+    found = fitted(34.0, LINEAR, tuned(1))
     assert found.phases == (LINEAR, tuned(1, epochs=4))
     assert found.reasons == (
-        "Time limit: the plan may take 36 s on this machine, and 31 s are there.",
+        "Time limit: the plan may take 39 s on this machine, and 34 s are there.",
         "So freeze depth is 1 (stage2, stage3 train) and epochs are at most 4 instead of 12.",
     )
 
@@ -41,43 +41,43 @@ def test_epochs_go_first() -> None:
 def test_views_go_before_epochs() -> None:
     viewed = replace(LOAD, views=4)
     phases = (LINEAR, tuned(1))
-    found = fit_into(phases, 36.5, pilot=PILOT, stages=STAGES, load=viewed)
+    found = fit_into(phases, 39.5, pilot=PILOT, stages=STAGES, load=viewed)
     assert found.phases == phases and found.views == 0
     assert found.reasons[-1] == "So the linear classifiers see no views."
-    assert fit_into(phases, 49.0, pilot=PILOT, stages=STAGES, load=viewed).views == 4
-    # 36.37 s without; eight views at the cut take 1.75 more, four .91, two .49.
-    cut = fit_into(phases, 37.0, pilot=PILOT, stages=STAGES, load=replace(LOAD, maps=8))
+    assert fit_into(phases, 52.0, pilot=PILOT, stages=STAGES, load=viewed).views == 4
+    # 39.37 s without; eight views at the cut take 1.75 more, four .91, two .49.
+    cut = fit_into(phases, 40.0, pilot=PILOT, stages=STAGES, load=replace(LOAD, maps=8))
     assert (cut.phases, cut.maps) == (phases, 2)
     assert cut.reasons[-1] == "So fine-tuning draws among 2 kept views of each image."
-    less = fit_into(phases, 31.0, pilot=PILOT, stages=STAGES, load=viewed)
+    less = fit_into(phases, 34.0, pilot=PILOT, stages=STAGES, load=viewed)
     assert less.phases == (LINEAR, tuned(1, epochs=4))
 
 
 def test_what_the_start_may_see_shrinks_with_the_stages() -> None:
     seen = tuple(FeatureSet(stages=stages) for stages in (("stage3",), ("stage1", "stage3"), ("stage2",)))
-    found = fitted(29.0, LINEAR, replace(tuned(1), choices=seen)).phases[-1]
+    found = fitted(32.0, LINEAR, replace(tuned(1), choices=seen)).phases[-1]
     assert found.freeze_depth == 2 and found.features == ("stage2", "stage3")
     assert found.choices == (seen[0], seen[2])
 
 
 def test_then_the_stages_nearest_the_input() -> None:
-    # 3 epochs behind stage 1 need 30.16; behind stage 2: 20.06 + 1.6 + 6.21 once, 5 of .23
-    found = fitted(29.1, LINEAR, tuned(1))
+    # 3 epochs behind stage 1 need 33.16; behind stage 2: 23.06 + 1.6 + 6.21 once, 5 of .23
+    found = fitted(32.1, LINEAR, tuned(1))
     assert found.phases == (LINEAR, tuned(2, epochs=5))
     assert found.reasons[1:] == (
-        "With freeze depth 1 not even 3 epochs fit: with them the run takes 30 s.",
+        "With freeze depth 1 not even 3 epochs fit: with them the run takes 33 s.",
         "So freeze depth is 2 (stage3 train) and epochs are at most 5 instead of 12.",
     )
 
 
 def test_then_fine_tuning_and_the_second_linear_classifier() -> None:
-    assert fitted(21.0, LINEAR, tuned(1)).phases == (LINEAR,)
-    # the second takes 70 images at 10 ms: 20.06 + .7
-    assert fitted(20.8, LINEAR, MULTI).phases == (LINEAR, MULTI)
-    assert fitted(20.7, LINEAR, MULTI) == Fitted(
+    assert fitted(24.0, LINEAR, tuned(1)).phases == (LINEAR,)
+    # the second takes 70 images at 10 ms: 23.06 + .7
+    assert fitted(23.8, LINEAR, MULTI).phases == (LINEAR, MULTI)
+    assert fitted(23.7, LINEAR, MULTI) == Fitted(
         (LINEAR,),
         (
-            "Time limit: the plan may take 21 s on this machine, and 21 s are there.",
+            "Time limit: the plan may take 24 s on this machine, and 24 s are there.",
             "So only the linear classifier on the last stage is fitted.",
         ),
     )
@@ -88,17 +88,17 @@ def test_fewer_epochs_than_the_floor_are_kept_where_they_were_asked_for() -> Non
     assert fitted(cost(*phases), *phases).phases == phases
 
 
-@pytest.mark.parametrize("limit", [30.5, 28.5, 26.0, 20.1])
+@pytest.mark.parametrize("limit", [33.5, 31.5, 29.0, 23.1])
 def test_what_is_given_back_fits(limit: float) -> None:
     assert cost(*fitted(limit, LINEAR, tuned(0)).phases) <= limit
 
 
 def test_a_time_that_not_even_the_linear_classifier_fits_into_is_refused() -> None:
     with pytest.raises(TrainingError) as caught:
-        fitted(18.0, LINEAR, tuned(1))
+        fitted(21.0, LINEAR, tuned(1))
     assert str(caught.value) == (
-        "the time limit leaves 18 s, and the linear classifier alone takes about 20 s on this machine "
-        "(report: 11 s). Give a longer --time-limit, a smaller --backbone ('transferkit backbones' lists "
+        "the time limit leaves 21 s, and the linear classifier alone takes about 23 s on this machine "
+        "(report: 14 s). Give a longer --time-limit, a smaller --backbone ('transferkit backbones' lists "
         "them with their cost), a smaller --image-size or fewer images."
     )
     assert caught.value.exit_code == 1

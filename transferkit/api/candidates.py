@@ -36,8 +36,8 @@ def run_phases(work: Work, states: StateFolder | None = None) -> tuple[Candidate
             new = _tried(work, phase, linear, states.of(number) if states else None)
         except AtOnce:
             raise
-        except KeyboardInterrupt:  # between steps: of this phase there is nothing yet
-            told = f"{phase.name}: interrupted before it had anything to show; kept is the {best.name} model"
+        except KeyboardInterrupt:  # not while steps were taken: that ends in a candidate
+            told = f"{phase.name}: interrupted before it was judged; kept is the {best.name} model"
             say(told)
             work.extractor.network.set_weights(before)
             best = replace(best, interrupted=True, notes=[*best.notes, told])

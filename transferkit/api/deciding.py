@@ -61,9 +61,8 @@ def _measured(work: Work, spec: BackboneSpec, weights: Path | None) -> Plan:
     train = work.rows["train"]
     with work.watch.part("linear"), hidden():
         images = sample_images(work.extractor, work.index, train, recipe.seed)
-        trained_on = (
-            IMAGENET if recipe.weights == "imagenet" else f"what {Path(recipe.weights).name} was trained on"
-        )
+        own = recipe.weights not in ("imagenet", "none")
+        trained_on = f"what {Path(recipe.weights).name} was trained on" if own else IMAGENET
         source = Source(spec=spec, extractor=work.extractor, weights_file=weights, pretrained_on=trained_on)
         units = unit_numbers(work.index.files.iloc[train])
         looked = Looked(rows=train, labels=work.labels[train], units=units)

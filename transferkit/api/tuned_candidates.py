@@ -11,10 +11,11 @@ from transferkit.strategies.cost import REPORT_S
 from transferkit.training import model as models
 from transferkit.training.feeding import Feed, augmented_feed, plain_feed
 from transferkit.training.freezing import FreezeRow, freeze_lines, freeze_table, hashes, proof
+from transferkit.training.interrupting import AtOnce
 from transferkit.training.job import Job, measure
 from transferkit.training.maps import Limits
 from transferkit.training.memory import limit_bytes
-from transferkit.training.phases import run_phase
+from transferkit.training.phases import Trained, run_phase
 from transferkit.training.state import StateFile
 from transferkit.training.stochastic_depth import StochasticDepth
 from transferkit.training.views import Viewed
@@ -38,36 +39,20 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
     told = f"{phase.name}: starts from the {fitted.method} classifier{seen}, val {start.score[0]:.1%}"
     say(told)
     feed = _feed(work, phase)
-    network, all_stages = work.extractor.network, work.extractor.stages
     with work.watch.part("phases"):
-        model = models.classifier(network, all_stages, fitted, len(work.class_names))
-        models.set_freeze_depth(network, all_stages, phase.freeze_depth)
-        head = model.get_layer("logits")
-        tail = _tail(work, phase, model, feed.depth)
-        job = _job(work, tail, feed)
-        rows = freeze_table(network, all_stages, phase.tuning, head.count_params())
-        _tell(phase, rows)
-        before = hashes(network, all_stages, head)
-
-        def proved() -> tuple[dict[str, Any], ...]:
-            return proof(before, hashes(network, all_stages, head), rows)
-
-        try:
-            # Where it ends too: what is kept may be the start, whose weights are all put back.
-            trained = run_phase(
-                job,
-                phase,
-                states=states,
-                deadline=work.deadline.less(REPORT_S),
-                follow=work.follow,
-                ended=proved,
-            )
-        finally:
-            if tail.branches:
-                tail.branches.remove()
-        found_moved = proved()
+        model = models.classifier(
+            work.extractor.network, work.extractor.stages, fitted, len(work.class_names)
+        )
+        models.set_freeze_depth(work.extractor.network, work.extractor.stages, phase.freeze_depth)
+        job = _job(work, _tail(work, phase, model, feed.depth), feed)
+        trained, found_moved = _trained(work, phase, job, head=model.get_layer("logits"), states=states)
     with work.watch.part("evaluation"):
-        found = {split: measure(job, judged)[0] for split, judged in evaluated_splits(work)}
+        try:
+            found = {split: measure(job, judged)[0] for split, judged in evaluated_splits(work)}
+        except KeyboardInterrupt as error:
+            if trained.interrupted:  # it is the second one
+                raise AtOnce from error
+            raise
     top1, loss = scores(work, found["val"], work.rows["val"])
     return Candidate(
         "fine-tuned",
@@ -82,6 +67,28 @@ def tuned_candidate(work: Work, phase: Phase, start: Candidate, states: StateFil
         moved=trained.best_epoch > 0,
         fed=feed.told,
     )
+
+
+def _trained(
+    work: Work, phase: Phase, job: Job, *, head: Any, states: StateFile | None
+) -> tuple[Trained, tuple[dict[str, Any], ...]]:
+    """What the phase did, and what stayed and moved in it."""
+    network, stages = work.extractor.network, work.extractor.stages
+    rows = freeze_table(network, stages, phase.tuning, head.count_params())
+    _tell(phase, rows)
+    before = hashes(network, stages, head)
+
+    def proved() -> tuple[dict[str, Any], ...]:
+        return proof(before, hashes(network, stages, head), rows)
+
+    deadline = work.deadline.less(REPORT_S)
+    try:
+        # Where it ends too: what is kept may be the start, whose weights are all put back.
+        trained = run_phase(job, phase, states=states, deadline=deadline, follow=work.follow, ended=proved)
+    finally:
+        if job.model.branches:
+            job.model.branches.remove()
+    return trained, proved()
 
 
 def _tell(phase: Phase, rows: tuple[FreezeRow, ...]) -> None:

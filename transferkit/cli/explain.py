@@ -14,7 +14,7 @@ Examples:
 @click.command(epilog=EXAMPLE)
 @click.argument("run")
 @click.argument("images", nargs=-1, required=True)
-@click.option("--stage", metavar="NAME", help="Where the heat is taken [default: the last].")
+@click.option("--stage", metavar="NAME", help="Where the heat is taken [default: the last of 4 x 4 or more].")
 @click.option("--filters", is_flag=True, help="Draw the first filters and what excites each most.")
 @click.option("--out", metavar="FILE.html", default="explain.html", show_default=True, help="The page.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")

@@ -49,8 +49,8 @@ class Estimate:
 
 # Evaluation, figures, pictures, tables and the model's file, beside what a fine-tuned network takes for its
 # test images: the median of 418 runs of the study (`benchmarks/results/decision-*.jsonl`, one core each) is
-# 5.8 s for the report and 1.0 s for the evaluation; nine of ten took under 11 s.
-REPORT_S, LONG_REPORT_S = 7.0, 11.0
+# 5.7 s for the report and 1.3 s for the evaluation; nine of ten took under 14 s for both.
+REPORT_S, LONG_REPORT_S = 7.0, 14.0
 # A backward pass takes twice as long as a forward pass: one product for the inputs' slopes and one for
 # the weights' (Kaplan 2020, arXiv:2001.08361, section 2.1).
 BACKWARD = 2
