@@ -166,7 +166,7 @@ def test_an_interrupted_run_asks_to_be_gone_on_with():
     )
     assert found is not None and diagnose(found)[0].sentence == (
         "not finished: finetune: interrupted after 1 of 5 epochs. Go on with it: transferkit finetune "
-        "--resume."
+        "--resume RUN."
     )
 
 
