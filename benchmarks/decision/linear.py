@@ -205,16 +205,31 @@ def told(line: dict[str, Any]) -> str:
     return " ".join(map(str, [*(line[key] for key in KEY), ships]))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def options(words: str | None, per_class: list[int]) -> argparse.ArgumentParser:
+    """What studies on banks take: where lines are kept, networks, sets, amounts and seeds.
+
+    Args:
+        words: of the script that is asked for help.
+        per_class: amounts where none are given.
+    """
+    parser = argparse.ArgumentParser(description=words, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("results", type=Path)
     parser.add_argument("--table", action="store_true", help="print the tables of RESULTS")
     parser.add_argument("--weights-dir", type=Path)
     parser.add_argument("--backbone", nargs="+", default=[], metavar="NAME:SIZE")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=FOLDER")
-    parser.add_argument("--per-class", nargs="+", type=int, default=[5, 10, 20, 50])
+    parser.add_argument("--per-class", nargs="+", type=int, default=per_class)
     parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--test", type=int, default=60, help="images of a class, at most")
+    return parser
+
+
+def carry_out(
+    parser: argparse.ArgumentParser,
+    draws: Callable[[argparse.Namespace, set[tuple[Any, ...]]], Iterable[dict[str, Any]]],
+    tables: Callable[[list[dict[str, Any]]], str],
+    words: Callable[[dict[str, Any]], str],
+) -> None:
+    """Print the tables of what is kept, or keep a line for each draw that is not."""
     asked = parser.parse_args()
     lines = read(asked.results)
     if asked.table:
@@ -224,7 +239,13 @@ def main() -> None:
         return
     if not (asked.weights_dir and asked.backbone and asked.set):
         parser.error("--weights-dir, --backbone and --set are needed, or --table.")
-    keep(asked.results, draws(asked, {tuple(line[key] for key in KEY) for line in lines}), told)
+    keep(asked.results, draws(asked, {tuple(line[key] for key in KEY) for line in lines}), words)
+
+
+def main() -> None:
+    parser = options(__doc__, [5, 10, 20, 50])
+    parser.add_argument("--test", type=int, default=60, help="images of a class, at most")
+    carry_out(parser, draws, tables, told)
 
 
 if __name__ == "__main__":

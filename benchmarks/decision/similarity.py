@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from linear import KEY, keep, markdown, read, started
+from linear import KEY, carry_out, markdown, options, started
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 PICTURES = {".jpg", ".jpeg", ".png"}
@@ -190,26 +190,5 @@ def told(line: dict[str, Any]) -> str:
     return " ".join(map(str, [*(line[key] for key in KEY), f"distance {line['batchnorm']:.3f}"]))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("results", type=Path)
-    parser.add_argument("--table", action="store_true", help="print the tables of RESULTS")
-    parser.add_argument("--weights-dir", type=Path)
-    parser.add_argument("--backbone", nargs="+", default=[], metavar="NAME:SIZE")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=FOLDER")
-    parser.add_argument("--per-class", nargs="+", type=int, default=[10, 50, 100])
-    parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2])
-    asked = parser.parse_args()
-    found = read(asked.results)
-    if asked.table:
-        if not found:
-            parser.error(f"{asked.results}: no lines.")
-        print(tables(found))
-        return
-    if not (asked.weights_dir and asked.backbone and asked.set):
-        parser.error("--weights-dir, --backbone and --set are needed, or --table.")
-    keep(asked.results, lines(asked, {tuple(line[key] for key in KEY) for line in found}), told)
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(options(__doc__, [10, 50, 100]), lines, tables, told)
