@@ -15,7 +15,8 @@ import pytest
 
 from tests.reports.test_drawings import HOSTILE
 from tests.toy_report import make_full_report
-from transferkit.api.explaining import Explained, Filter
+from transferkit.api.explaining import Explained
+from transferkit.api.filters import Filter
 from transferkit.evaluation.comparison import Compared, Comparison
 from transferkit.evaluation.paired import paired
 from transferkit.reports import comparison, explanation, page

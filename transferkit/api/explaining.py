@@ -3,20 +3,18 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from transferkit.api.filters import Filter, data_root, first_filters
 from transferkit.api.prediction import expanded, load_model
 from transferkit.api.reference import last_cut, read_reference
-from transferkit.backbone.graph import operations_in_order, output_of
 from transferkit.data.decode import DecodePolicy, decode, decode_chunks
 from transferkit.errors import DataError, UnreadableImage, UsageError, unknown_name
 from transferkit.evaluation.metrics import rank
 from transferkit.evaluation.unknown import strangeness
 from transferkit.printable import shown
 from transferkit.runs import Run
-from transferkit.training.bank import predict
 from transferkit.training.described import described, describer
 from transferkit.training.device import prepare
 from transferkit.training.explain import LEAST_PLACES, gradcam
@@ -24,8 +22,6 @@ from transferkit.training.explain import LEAST_PLACES, gradcam
 NEAREST = 3
 # Pictures of more would make a page that no browser likes.
 MOST = 200
-# Filters that are drawn, and images that excite each most.
-CHANNELS, EXCITING = 16, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,28 +46,23 @@ class Explained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filter:
-    """A channel of the first convolution.
+class Explanation:
+    """What `explain` found. In notebooks with the pictures.
 
     Attributes:
-        number: of the channel.
-        kernel: uint8 `(k, k, 3)`, its weights, grey is 0.
-        images: paths of those that excite it most, the most first.
+        stage: where the heat was taken.
+        images: that could be read.
+        failed: path -> why it could not be.
+        filters: of the first convolution, where they were asked for.
+        by_train: `filters` name train images; else, where not one of these can be read where it was, those
+            given.
     """
-
-    number: int
-    kernel: np.ndarray
-    images: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Explanation:
-    """What `explain` found; `stage` is where the heat was taken. In notebooks with the pictures."""
 
     stage: str
     images: tuple[Explained, ...]
     failed: dict[str, str]
     filters: tuple[Filter, ...] = ()
+    by_train: bool = True
 
     def __repr__(self) -> str:
         lines = [f"{len(self.images)} images, heat taken at {self.stage}"]
@@ -100,7 +91,7 @@ def explain(
         run: a finished run, or its folder.
         paths: files and folders.
         stage: its name; None takes the last of at least 4 x 4 places. An earlier one is finer and sees less.
-        filters: the first convolution's filters too, with those of the images that excite each most.
+        filters: the first convolution's filters too, with those of the train images that excite each most.
         device: `auto`, `cpu`, `gpu` or `gpu:N`.
 
     Raises:
@@ -141,8 +132,8 @@ def explain(
                 strange=float(strange[number]),
             )
         )
-    drawn = first_filters(model, read, images) if filters else ()
-    return Explanation(stage=stage, images=tuple(found), failed=failed, filters=drawn)
+    drawn, by_train = first_filters(model, run, reference, read, images) if filters else ((), True)
+    return Explanation(stage=stage, images=tuple(found), failed=failed, filters=drawn, by_train=by_train)
 
 
 def _finest(run: Run) -> str:
@@ -154,7 +145,7 @@ def _finest(run: Run) -> str:
 
 def train_image(run: Run) -> Callable[[str], np.ndarray | None]:
     """What gives the pixels of a train image by its path, or None where the data have moved or gone."""
-    root = Path(str(run.numbers.get("data", {}).get("root", "")))
+    root = data_root(run)
     policy = DecodePolicy(size_px=int(run.plan["image_size"]), resize=run.plan["resize"])
 
     def read(path: str) -> np.ndarray | None:
@@ -181,36 +172,3 @@ def _decoded(
             f"not one of {len(files)} files could be read as an image, such as {first[0]}: {first[1]}"
         )
     return read, np.concatenate(parts)
-
-
-def first_filters(model: Any, paths: Sequence[str], images: np.ndarray) -> tuple[Filter, ...]:
-    """Filters of the first convolution on colours, those with the strongest weights first."""
-    layer = next(
-        (
-            one
-            for one in operations_in_order(model)
-            if type(one).__name__ == "Conv2D" and one.kernel.shape[2] == 3
-        ),
-        None,
-    )
-    if layer is None:
-        raise UsageError("the backbone has no plain convolution on colours, so there are no filters to draw.")
-    import keras
-
-    kernel = np.array(layer.kernel.numpy(), np.float64)
-    strongest = np.argsort(-np.abs(kernel).sum(axis=(0, 1, 2)), kind="stable")[:CHANNELS]
-    peaks = keras.layers.GlobalMaxPooling2D(dtype="float32")(output_of(model, layer.name))
-    excited = predict(keras.Model(model.input, peaks), images, 32)
-    return tuple(
-        Filter(
-            number=int(channel),
-            kernel=_shown(kernel[..., channel]),
-            images=tuple(paths[n] for n in np.argsort(-excited[:, channel], kind="stable")[:EXCITING]),
-        )
-        for channel in strongest
-    )
-
-
-def _shown(kernel: np.ndarray) -> np.ndarray:
-    scaled = 127.5 + 127.5 * kernel / max(float(np.abs(kernel).max()), 1e-12)
-    return np.asarray(scaled.round().clip(0, 255), np.uint8)

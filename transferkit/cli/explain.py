@@ -15,7 +15,7 @@ Examples:
 @click.argument("run")
 @click.argument("images", nargs=-1, required=True)
 @click.option("--stage", metavar="NAME", help="Where the heat is taken [default: the last of 4 x 4 or more].")
-@click.option("--filters", is_flag=True, help="Draw the first filters and what excites each most.")
+@click.option("--filters", is_flag=True, help="Draw the first filters, and what in train excites each most.")
 @click.option("--out", metavar="FILE.html", default="explain.html", show_default=True, help="The page.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
 def explain(
@@ -32,12 +32,16 @@ def explain(
     found = run_explain(opened, images, stage=stage, filters=filters, device=device)
     title = f"{opened.folder.name}: why"
     read = train_image(opened)
-    text = explanation.page(title, found.images, found.filters, stage=found.stage, read=read)
+    text = explanation.page(
+        title, found.images, found.filters, stage=found.stage, read=read, by_train=found.by_train
+    )
     target.write_text(text, encoding="utf-8", errors="replace")
     for one in found.images:
         best = ", ".join(f"{shown(name)} {p:.1%}" for name, p in one.top5)
         like = ", ".join(f"{shown(label)} ({shown(path)})" for path, label, _ in one.nearest)
         click.echo(f"{shown(one.path)}: {best}; most like {like}; strangeness {one.strange:.3f}")
+    if not found.by_train:
+        click.echo("filters: not one train image can be read where it was; those given are ranked", err=True)
     click.echo(f"page: {target}")
     for path, reason in found.failed.items():
         click.echo(f"left out: {shown(path)}: {reason}", err=True)

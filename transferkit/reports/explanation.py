@@ -27,6 +27,7 @@ def page(
     *,
     stage: str,
     read: "Callable[[str], np.ndarray | None]",
+    by_train: bool = True,
 ) -> str:
     """One HTML file.
 
@@ -36,6 +37,7 @@ def page(
         filters: `number`, `kernel`, `images`.
         stage: where the heat was taken.
         read: pixels of a train image by its path, None where it is not to be had.
+        by_train: filters name train images, else those of `images`.
     """
     shown = [
         {
@@ -48,17 +50,23 @@ def page(
         }
         for one in images
     ]
-    of = {one.path: _inline(small(one.pixels)) for one in images} if filters else {}
+    given = {one.path: one.pixels for one in images}
+    seen = {path for one in filters for path in one.images}
+    of = {path: read(path) if by_train else given.get(path) for path in seen}
     drawn = [
         {
             "number": one.number,
             "picture": _inline(_enlarged(one.kernel)),
-            "images": [(visible(Path(path).name), of.get(path, "")) for path in one.images],
+            "images": [
+                (visible(path if by_train else Path(path).name), _inline(small(pixels)))
+                for path in one.images
+                if (pixels := of[path]) is not None
+            ],
         }
         for one in filters
     ]
     template = environment().get_template("explain.html.j2")
-    return template.render(title=title, stage=stage, images=shown, filters=drawn)
+    return template.render(title=title, stage=stage, images=shown, filters=drawn, by_train=by_train)
 
 
 def _near(path: str, label: str, cosine: float, read: "Callable[[str], np.ndarray | None]") -> dict[str, str]:

@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from scipy.ndimage import correlate
+
+from tests.api.test_finetune import recipe
+from transferkit.api import finetune
+from transferkit.api.explaining import explain
+from transferkit.api.filters import CHANNELS, EXCITING
+from transferkit.cli import cli
+from transferkit.data.decode import DecodePolicy, decode
+from transferkit.runs import Run
+
+pytestmark = [pytest.mark.told, pytest.mark.heat, pytest.mark.usefixtures("toy")]
+
+
+@pytest.fixture
+def run(photos: Path, tmp_path: Path) -> Run:
+    return finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+
+
+def peaks(run: Run, photos: Path, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(kernel, highest response of each image to each channel) of the first convolution, by SciPy."""
+    import keras
+
+    network = keras.models.load_model(run.folder / "model.keras")
+    layer = next(one for one in network.layers if type(one).__name__ == "Conv2D")
+    before = keras.Model(network.input, layer.input)
+    images = np.stack([decode(photos / path, DecodePolicy(size_px=32)) for path in paths])
+    seen = np.asarray(before(images.astype("float32"), training=False), np.float64)
+    kernel, bias = np.asarray(layer.kernel, np.float64), 0.0
+    found = np.zeros((len(paths), kernel.shape[3]))
+    stride, side = layer.strides[0], kernel.shape[0]
+    assert layer.padding == "same" and side == 3
+    if layer.use_bias:
+        bias = np.asarray(layer.bias, np.float64)
+    for channel in range(kernel.shape[3]):
+        for number, image in enumerate(seen):
+            maps = sum(correlate(image[..., c], kernel[..., c, channel], mode="constant") for c in range(3))
+            # Keras pads nothing before and one after where the stride is 2 and the side even.
+            offset = 1 if stride == 2 else 0
+            found[number, channel] = maps[offset::stride, offset::stride].max()
+    found += bias
+    return kernel, found
+
+
+def test_filters_are_those_of_the_first_convolution_with_the_train_images_that_excite_them_most(
+    run: Run, photos: Path
+):
+    splits = json.loads((run.folder / "report.json").read_text())["data"]["counts"]
+    found = explain(run, next(photos.rglob("*.png")), filters=True)
+    assert found.by_train
+    train = [path for one in found.filters for path in one.images]
+    frame = pd.read_csv(run.folder / "splits.csv")
+    known = sorted(frame.loc[frame["split"] == "train", "path"])
+    assert set(train) <= set(known) and sum(splits["train"].values()) == len(known)
+    kernel, excited = peaks(run, photos, known)
+    strength = np.abs(kernel).sum(axis=(0, 1, 2))
+    assert [one.number for one in found.filters] == list(np.argsort(-strength, kind="stable")[:CHANNELS])
+    for one in found.filters:
+        highest = np.sort(excited[:, one.number])[::-1][:EXCITING]
+        named = [excited[known.index(path), one.number] for path in one.images]
+        assert named == pytest.approx(highest, rel=1e-4, abs=1e-4)
+
+
+def test_where_the_train_images_are_gone_those_given_are_ranked_and_that_is_told(
+    run: Run, photos: Path, tmp_path: Path
+):
+    image = next(photos.rglob("*.png"))
+    kept = tmp_path / "kept.png"
+    kept.write_bytes(image.read_bytes())
+    photos.rename(photos.with_name("elsewhere"))
+    out = tmp_path / "why.html"
+    told = CliRunner().invoke(cli, ["explain", str(run.folder), str(kept), "--filters", "--out", str(out)])
+    assert told.exit_code == 0 and "not one train image can be read where it was" in told.stderr
+    assert (
+        "not one train image can be read" in out.read_text()
+        and "train images that excite" not in out.read_text()
+    )
