@@ -11,9 +11,10 @@ from transferkit.evaluation.gallery import Gallery, Picture
 from transferkit.evaluation.growth import grow
 from transferkit.evaluation.metrics import evaluate
 from transferkit.evaluation.multilabel import evaluate_multilabel
-from transferkit.evaluation.paired import paired
+from transferkit.evaluation.paired import Against, paired
 from transferkit.evaluation.rejection import conformal, rejection
-from transferkit.evaluation.report import Against, Data, Decision, Doubts, Report
+from transferkit.evaluation.report import Data, Decision, Doubts, Report
+from transferkit.evaluation.unknown import judge_strangeness
 from transferkit.reports.pictures import overlay, thumbnail
 
 PAIRS = ("train & val", "train & test", "val & test")
@@ -73,6 +74,10 @@ def make_full_report(folder=None, *, classes=10, images=300, names=None, **chang
         "calibration": beliefs,
         "rejection": rejection(*splits.values(), split="test"),
         "conformal": conformal(*splits.values(), split="test"),
+        "strangeness": judge_strangeness(
+            np.linspace(0, 0.4, half), np.linspace(0.1, 0.5, half),
+            [f"{names[0]}/{number}.jpg" for number in range(half)], "test",
+        ),
         "gallery": Gallery(mistakes=shown[:2], wrong=9, unsure=shown[2:3]),
         "doubts": Doubts(suspects=(replace(shown[3], like=(shown[0].thumbnail,)),), images=images, doubted=5),
         "growth": grow(((100.0, 0.5), (200.0, 0.6), (400.0, 0.7)), judged=200, trained=500, classes=classes),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from transferkit.evaluation.unknown import judge_unknown, strangeness
+from transferkit.evaluation.unknown import judge_strangeness, judge_unknown, strangeness
 
 
 def test_the_area_is_scikit_learns_with_ties():
@@ -31,3 +31,16 @@ def test_strangeness_is_one_less_the_cosine_to_the_kth_nearest():
 def test_both_kinds_are_needed():
     with pytest.raises(ValueError, match="not 1 known and 0 unknown"):
         judge_unknown(np.ones(1), np.ones(0))
+
+
+def test_val_says_from_where_on_an_image_is_strange_and_test_how_that_does():
+    val, test = np.arange(100) / 100, np.array([0.2, 0.99, 0.95, 0.1, 0.97])
+    found = judge_strangeness(val, test, list("abcde"), "test")
+    # 95 of the 100 of val lie at or below .95 (the 96th smallest, by the higher of both neighbours).
+    assert found.threshold == 0.95 and found.val_images == 100
+    assert (found.images, found.passing) == (5, 0.6)
+    # Wilson's interval of 3 of 5.
+    assert (found.low, found.high) == pytest.approx((0.2307, 0.8824), abs=5e-5)
+    assert found.strangest == (("b", 0.99), ("e", 0.97), ("c", 0.95), ("a", 0.2), ("d", 0.1))
+    with pytest.raises(ValueError, match="not 0 of val and 5"):
+        judge_strangeness(val[:0], test, list("abcde"), "test")

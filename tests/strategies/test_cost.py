@@ -78,6 +78,14 @@ def test_fine_tuning_costs_activations_and_epochs() -> None:
     assert found["finetune"].expected == pytest.approx(6.63 + 9 * 0.69)
 
 
+def test_what_was_moved_sees_some_images_once_more_for_the_report() -> None:
+    # 70 of train, 20 of val and 10 of test at 1 + 6 ms; no more than 1,000, 200 and 200.
+    assert seconds(tuned(1))["report"] == Span(7, pytest.approx(14.7))
+    assert seconds(tuned(1), replace(LOAD, train=5000, val=900, test=900))["report"].at_most == pytest.approx(
+        14 + 1400 * 0.007
+    )
+
+
 def test_early_stopping_is_expected_a_patience_after_a_third_of_the_epochs() -> None:
     assert [expected_epochs(tuned(0, epochs)) for epochs in (3, 8, 12, 40)] == [3, 8, 9, 19]
 

@@ -80,6 +80,14 @@ def _passed(work: Work, best: Candidate, rows: np.ndarray) -> tuple[np.ndarray, 
     return np.concatenate(features), np.concatenate(kept), rate
 
 
+def features_of(work: Work, best: Candidate, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of the last stage of the finished model `(n, channels)`, and the rows they are of."""
+    if best.fitted is not None:
+        return work.bank.at([work.extractor.stages[-1].name], rows), rows
+    features, kept, _ = _passed(work, best, rows)
+    return features, kept
+
+
 def read_reference(run: Run) -> Reference:
     """The reference of a run.
 

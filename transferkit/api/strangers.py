@@ -7,13 +7,24 @@ import numpy as np
 
 from transferkit.api.inputs import Data, open_data
 from transferkit.api.prediction import expanded, load_model
-from transferkit.api.reference import last_cut, read_reference
+from transferkit.api.reference import features_of, last_cut, read_reference
+from transferkit.api.work import Candidate, Work
 from transferkit.data.decode import DecodePolicy, decode_chunks
 from transferkit.errors import DataError, UsageError
-from transferkit.evaluation.unknown import Unknown, judge_unknown, strangeness
+from transferkit.evaluation.unknown import (
+    Strangeness,
+    Unknown,
+    judge_strangeness,
+    judge_unknown,
+    strangeness,
+)
 from transferkit.runs import Run
 from transferkit.training.described import described, describer
 from transferkit.training.device import prepare
+from transferkit.training.evidence import subsample
+
+# Images of a split whose strangeness is looked at: where the backbone has moved they pass it once more.
+MOST = 200
 
 
 def check_unknown(run: Run, unknown: Data) -> None:
@@ -70,6 +81,26 @@ def judged_unknown(run: Run, known: Sequence[str], root: Path, unknown: Data, de
     return judge_unknown(
         strangeness(of_known, reference.features), strangeness(of_unknown, reference.features)
     )
+
+
+def known_strangeness(work: Work, best: Candidate, folder: Path) -> Strangeness:
+    """How strange images of the classes are that the run did not train on, and from where on one is.
+
+    Args:
+        work: what the run shares.
+        best: the classifier that is kept.
+        folder: of the run, with its reference.
+    """
+    reference = read_reference(Run(folder)).features
+    split = "test" if "test" in best.probabilities else "val"
+    scores, kept = {}, {}
+    for each in {"val", split}:
+        rows = work.rows[each]
+        rows = rows[subsample(work.labels[rows], MOST, work.recipe.seed)]
+        features, kept[each] = features_of(work, best, rows)
+        scores[each] = strangeness(features, reference)
+    paths = list(work.index.files["path"].iloc[kept[split]])
+    return judge_strangeness(scores["val"], scores[split], paths, split)
 
 
 def _features(run: Run, model: object, paths: Sequence[Path]) -> np.ndarray:

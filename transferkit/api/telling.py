@@ -10,11 +10,11 @@ from transferkit.api.judging import outlook, trust
 from transferkit.api.picturing import doubts, gallery
 from transferkit.api.pixels import pixels_score
 from transferkit.api.reference import write_reference
+from transferkit.api.strangers import known_strangeness
 from transferkit.api.work import Candidate, Work
 from transferkit.backbone.cost import layer_costs
 from transferkit.evaluation.cost import Cost
-from transferkit.evaluation.paired import paired
-from transferkit.evaluation.report import Against
+from transferkit.evaluation.paired import Against, paired
 from transferkit.progress import say
 from transferkit.runs import FIXES, Run, write_csv
 from transferkit.training.device import Device
@@ -36,6 +36,7 @@ def told(work: Work, best: Candidate, device: Device, folder: Path) -> dict[str,
     with work.watch.part("report"):
         found["gallery"] = gallery(work, best, folder)
         rate = None if work.multilabel else write_reference(work, best, folder)
+        found["strangeness"] = None if work.multilabel else known_strangeness(work, best, folder)
         found["cost"] = _cost(work, best, device, folder, rate)
     found["doubts"], fixes = doubts(work, best, folder)
     if fixes is not None:

@@ -51,6 +51,23 @@ class Paired:
         return "at the edge: the interval holds 0, the exact test, which decides, leaves chance out"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Against:
+    """The model beside an earlier run's, on the test images that both have.
+
+    Attributes:
+        name: of the earlier run; `backbone` its.
+        top1: of it on these images, 0..1; `own_top1` of this model.
+        paired: image by image; the earlier run is the first.
+    """
+
+    name: str
+    backbone: str
+    top1: float
+    own_top1: float
+    paired: Paired
+
+
 def paired(first: Bools, second: Bools) -> Paired:
     """Two classifiers compared.
 

@@ -15,9 +15,10 @@ from transferkit.evaluation.gallery import Gallery, Picture
 from transferkit.evaluation.growth import Growth
 from transferkit.evaluation.metrics import SplitMetrics
 from transferkit.evaluation.multilabel import MultiLabelMetrics
-from transferkit.evaluation.paired import Paired
+from transferkit.evaluation.paired import Against, Paired
 from transferkit.evaluation.rejection import Conformal, Rejection
 from transferkit.evaluation.remarks import lost_classes
+from transferkit.evaluation.unknown import Strangeness
 
 SCHEMA = 1  # of metrics.json
 MEASURES = {"top1": "top-1", "map": "mAP"}  # what a model is judged by, and its name in words
@@ -91,23 +92,6 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Against:
-    """The model beside an earlier run's, on the test images that both have.
-
-    Attributes:
-        name: of the earlier run; `backbone` its.
-        top1: of it on these images, 0..1; `own_top1` of this model.
-        paired: image by image; the earlier run is the first.
-    """
-
-    name: str
-    backbone: str
-    top1: float
-    own_top1: float
-    paired: Paired
-
-
-@dataclass(frozen=True, kw_only=True)
 class Doubts:
     """Labels that may be wrong.
 
@@ -170,6 +154,7 @@ class Report:
     calibration: Calibration | None = None
     rejection: Rejection | None = None
     conformal: Conformal | None = None
+    strangeness: Strangeness | None = None
     gallery: Gallery | None = None
     doubts: Doubts | None = None
     growth: Growth | None = None

@@ -1,14 +1,17 @@
 """Images of no class at all: a score of how far they lie from what was trained on, and how well it tells."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from transferkit.evaluation.metrics import Floats
+from transferkit.evaluation.metrics import Floats, wilson
 
 # Share of known images that shall pass.
 PASSING = 0.95
+# Images that are named.
+NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,58 @@ class Unknown:
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strangeness:
+    """What a score of strangeness says of images of the classes, and from where on one is strange.
+
+    Attributes:
+        threshold: the score that 95 % of val stay under.
+        val_images: that it was found on.
+        split: of the figures below; `images` of it.
+        passing: share of these that stay under; `low` and `high` its 95 % interval.
+        strangest: (path, score) of those that lie farthest from what was trained on, the farthest first.
+    """
+
+    threshold: float
+    val_images: int
+    split: str
+    images: int
+    passing: float
+    low: float
+    high: float
+    strangest: tuple[tuple[str, float], ...]
+
+
+def judge_strangeness(val: Floats, judged: Floats, paths: Sequence[str], split: str) -> Strangeness:
+    """From where on an image is strange, and how that does on images that did not say.
+
+    Args:
+        val: scores (N,) of its images; higher is stranger.
+        judged: likewise (M,) of the split that is reported.
+        paths: of its images.
+        split: its name.
+
+    Raises:
+        ValueError: one of them is empty.
+    """
+    if not len(val) or not len(judged):
+        raise ValueError(f"images of both splits are needed, not {len(val)} of val and {len(judged)}")
+    threshold = float(np.quantile(val, PASSING, method="higher"))
+    under = int((judged <= threshold).sum())
+    low, high = wilson(under, len(judged))
+    farthest = np.argsort(-np.asarray(judged), kind="stable")[:NAMED]
+    return Strangeness(
+        threshold=threshold,
+        val_images=len(val),
+        split=split,
+        images=len(judged),
+        passing=under / len(judged),
+        low=low,
+        high=high,
+        strangest=tuple((paths[row], float(judged[row])) for row in farthest),
+    )
 
 
 def judge_unknown(known: Floats, unknown: Floats) -> Unknown:

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from transferkit.evaluation.crossval import CrossValidation
-from transferkit.evaluation.report import MEASURES, Against, Decision, Report
+from transferkit.evaluation.paired import Against
+from transferkit.evaluation.report import MEASURES, Decision, Report
 from transferkit.reports import multilabel
 from transferkit.reports.data import data_section
 from transferkit.reports.decision import (

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from transferkit.evaluation.gallery import Picture
 from transferkit.evaluation.remarks import surely_below
 from transferkit.evaluation.report import Decision, Report
+from transferkit.printable import visible
 from transferkit.reports import trust as told
 from transferkit.reports.cells import Row, Table, cell, fraction, share, table
 from transferkit.reports.decision import BALANCED, TRAINS, UNCHANGED
@@ -283,6 +284,8 @@ def trust(report: Report) -> dict[str, Any] | None:
         "calibration": told.calibration_words(report),
         "rejection": told.rejection_words(report).replace("`", ""),
         "conformal": told.conformal_words(report),
+        "strangeness": told.strangeness_words(report).replace("`", ""),
+        "strangest": told.strangest_words(report, visible),
         "header": made.header,
         "rows": made.rows,
     }

@@ -1,11 +1,11 @@
 """How far a classifier can be believed, what to look at and what it costs: parts of the Markdown page."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from transferkit.evaluation.calibration import Belief
 from transferkit.evaluation.gallery import Picture
-from transferkit.evaluation.paired import Paired
-from transferkit.evaluation.report import Against, Report
+from transferkit.evaluation.paired import Against, Paired
+from transferkit.evaluation.report import Report
 from transferkit.reports.tables import name, percent, table, text
 
 LISTED = 12
@@ -22,6 +22,7 @@ def trust_sections(report: Report, drawn: Collection[str]) -> list[str]:
         rejection_words(report),
         _figure("coverage", "Accuracy against coverage", drawn),
         conformal_words(report),
+        " ".join(filter(None, [strangeness_words(report), strangest_words(report)])),
     ]
 
 
@@ -120,6 +121,40 @@ def conformal_words(report: Report) -> str:
         f"{found.mean_size:.2f} classes on average; {percent(found.single)} name one class, "
         f"{percent(found.empty)} none."
     )
+
+
+def strangeness_words(report: Report) -> str:
+    """From where on an image is unlike all that was trained on."""
+    found = report.strangeness
+    if found is None:
+        return ""
+    told = (
+        f"Unknown images: how strange an image is, one less the cosine to the train image most like it at "
+        f"the last stage, stays up to {found.threshold:.3f} for 95 % of {found.val_images} images of val"
+    )
+    if found.split != "val":
+        told += (
+            f", and for {percent(found.passing)} of {found.images} of {found.split} (95 % interval "
+            f"{percent(found.low)} to {percent(found.high)})"
+        )
+    return (
+        f"{told}. One that is stranger may be of none of the classes; `transferkit evaluate RUN DATA "
+        "--unknown OTHERS` measures how well that tells."
+    )
+
+
+def strangest_words(report: Report, written: Callable[[str], str] = text) -> str:
+    """The images that lie farthest from all that was trained on.
+
+    Args:
+        report: whose.
+        written: a path as the page writes it; Markdown's way where none is given.
+    """
+    found = report.strangeness
+    if found is None:
+        return ""
+    named = ", ".join(f"{written(path)} ({score:.3f})" for path, score in found.strangest)
+    return f"The strangest of {found.split}: {named}."
 
 
 def mistakes_section(report: Report) -> str:

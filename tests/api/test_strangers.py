@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.api.test_finetune import recipe
+from tests.api.test_telling import call
+from tests.conftest import draw_classes
+from transferkit.api import finetune
+from transferkit.api.reference import last_cut, read_reference
+from transferkit.data.decode import DecodePolicy, decode
+from transferkit.evaluation.unknown import strangeness
+from transferkit.reports import record
+from transferkit.runs import Run
+from transferkit.training.described import describer
+
+pytestmark = [pytest.mark.told, pytest.mark.usefixtures("toy")]
+
+
+@pytest.fixture
+def run(photos: Path, tmp_path: Path) -> Run:
+    return finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
+
+
+def test_unknown_images_are_told_apart_by_their_distance(run: Run, photos: Path, tmp_path: Path):
+    noise = tmp_path / "noise" / "x"
+    noise.mkdir(parents=True)
+    from PIL import Image
+
+    for number in range(12):
+        pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(noise / f"{number}.png")
+    other = draw_classes(tmp_path / "other", 10, seed=900)
+    # A folder of images without classes, and images that this run has not seen.
+    result = call("evaluate", run.folder, other, "--unknown", noise, "--json")
+    found = json.loads(result.stdout)["unknown"]
+    assert (found["known"], found["unknown"]) == (30, 12) and found["auroc"] > 0.8
+    # Of those that it was made of only the test part counts.
+    part = call("evaluate", run.folder, photos, "--unknown", noise, "--json")
+    assert json.loads(part.stdout)["unknown"]["known"] == run.metrics["splits"]["test"]["n"] < 60
+    seen = tmp_path / "seen"
+    frame = pd.read_csv(run.folder / "splits.csv")
+    for path in frame.loc[frame["split"] == "train", "path"]:
+        (seen / path).parent.mkdir(parents=True, exist_ok=True)
+        (seen / path).write_bytes((photos / path).read_bytes())
+    refused = call("evaluate", run.folder, seen, "--unknown", noise)
+    assert refused.exit_code == 1 and "took part in the training" in refused.stderr
+    gone = call("evaluate", run.folder, other, "--unknown", tmp_path / "nowhere")
+    assert gone.exit_code == 2, gone.output
+
+
+@pytest.mark.parametrize("strategy", ["linear", "full"])
+def test_the_report_tells_how_strange_the_saved_model_finds_test(strategy: str, photos: Path, tmp_path: Path):
+    import keras
+
+    rate = {"learning_rate": 3e-2} if strategy == "full" else {}
+    run = finetune(photos, recipe(strategy=strategy, batch_size=4, epochs=6, **rate), out=tmp_path / "run")
+    assert (run.metrics["kept"] == "fine-tuned") == (strategy == "full")
+    model = describer(keras.models.load_model(run.folder / "model.keras"), last_cut(run)[0])
+    reference, splits = read_reference(run).features, pd.read_csv(run.folder / "splits.csv")
+    scores = {}
+    for split in ("val", "test"):
+        paths = splits.loc[splits["split"] == split, "path"]
+        images = np.stack([decode(photos / path, DecodePolicy(size_px=32)) for path in paths])
+        means = model.predict_on_batch(images)[:, : reference.shape[1]]
+        scores[split] = dict(zip(paths, strangeness(means, reference), strict=True))
+    found = record.read(run.folder).strangeness
+    assert found is not None and (found.split, found.images) == ("test", len(scores["test"]))
+    val = np.sort(list(scores["val"].values()))
+    assert found.threshold == pytest.approx(np.quantile(val, 0.95, method="higher"), abs=2e-3)
+    assert found.passing == pytest.approx(np.mean(np.array(list(scores["test"].values())) <= found.threshold))
+    path, score = found.strangest[0]
+    assert score == pytest.approx(max(scores["test"].values()), abs=2e-3)
+    assert scores["test"][path] == pytest.approx(score, abs=2e-3)
+    assert f"({score:.3f})" in (run.folder / "report.html").read_text()
