@@ -198,6 +198,14 @@ def test_an_image_is_explained_by_what_spoke_for_it_and_what_it_is_like(
     found = run.explain(image, stage="stage2")
     assert repr(found).startswith("1 images, heat taken at stage2\n") and str(image.name) in repr(found)
     assert found._repr_html_().count("<img ") == 2
+    splits = pd.read_csv(run.folder / "splits.csv").set_index("path")["split"]
+    seen = run.explain([photos / path for path in splits.index[splits == "train"][:2]])
+    for one in seen.images:
+        # The nearest to a train image is another, though its own features are the reference's.
+        assert one.split == "train" and not any(one.path.endswith(path) for path, _, _ in one.nearest)
+        assert len(one.nearest) == 3 and one.strange == pytest.approx(1 - one.nearest[0][2])
+    new = draw_classes(tmp_path / "new", 1, seed=700)
+    assert {one.split for one in run.explain(new).images} == {""}
     bad = call("explain", run.folder, image, "--stage", "stag2", "--out", out)
     assert bad.exit_code == 2 and "Did you mean 'stage2'" in bad.stderr
     (tmp_path / "no.png").write_text("no picture")

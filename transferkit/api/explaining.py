@@ -1,5 +1,6 @@
 """Why a run says what it says: what spoke for its answer, what it resembles, what its filters look for."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from transferkit.api.reference import last_cut, read_reference
 from transferkit.data.decode import DecodePolicy, decode, decode_chunks
 from transferkit.errors import DataError, UnreadableImage, UsageError, unknown_name
 from transferkit.evaluation.metrics import rank
-from transferkit.evaluation.unknown import strangeness
+from transferkit.evaluation.unknown import cosines_to
 from transferkit.printable import shown
 from transferkit.runs import Run
 from transferkit.training.described import described, describer
@@ -33,8 +34,9 @@ class Explained:
         pixels: uint8 `(S, S, 3)`, as the model saw it.
         heat: `(h, w)` in 0..1, what spoke for the answer.
         top5: (class, probability), the most probable first.
-        nearest: (path, class, cosine) of the train images most like it.
+        nearest: (path, class, cosine) of the train images most like it, itself left out.
         strange: one less the cosine to the nearest, 0..2.
+        split: of the run that it was in, by the bytes of its file; "" if in none.
     """
 
     path: str
@@ -43,6 +45,7 @@ class Explained:
     top5: tuple[tuple[str, float], ...]
     nearest: tuple[tuple[str, str, float], ...]
     strange: float
+    split: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,8 @@ class Explanation:
         lines = [f"{len(self.images)} images, heat taken at {self.stage}"]
         for one in self.images:
             best = ", ".join(f"{shown(name)} {p:.1%}" for name, p in one.top5)
-            lines.append(f"{shown(one.path)}: {best}; strangeness {one.strange:.3f}")
+            known = f", one of {one.split}" if one.split else ""
+            lines.append(f"{shown(one.path)}: {best}; strangeness {one.strange:.3f}{known}")
         return "\n".join([*lines, *(f"left out: {shown(path)}: {why}" for path, why in self.failed.items())])
 
     def _repr_html_(self) -> str:
@@ -115,12 +119,12 @@ def explain(
     features, probabilities = described(describer(model, cut), images, len(run.labels), run.recipe.batch_size)
     stage = stage or _finest(run)
     heats = gradcam(model, stages[stage], images, probabilities.argmax(axis=1))
-    unit = reference.features / np.maximum(np.linalg.norm(reference.features, axis=1, keepdims=True), 1e-12)
-    strange = strangeness(features, reference.features)
+    cosines = cosines_to(features, reference.features)
+    splits = _known_splits(run, read, reference.paths, cosines)
     found = []
     for number, path in enumerate(read):
-        likeness = unit @ (features[number] / max(float(np.linalg.norm(features[number])), 1e-12))
-        nearest = np.argsort(-likeness, kind="stable")[:NEAREST]
+        likeness = cosines[number]
+        nearest = [n for n in np.argsort(-likeness, kind="stable")[:NEAREST] if np.isfinite(likeness[n])]
         order = rank(probabilities[number : number + 1])[0][:5]
         found.append(
             Explained(
@@ -129,11 +133,33 @@ def explain(
                 heat=heats[number],
                 top5=tuple((run.labels[c], float(probabilities[number, c])) for c in order),
                 nearest=tuple((reference.paths[n], reference.labels[n], float(likeness[n])) for n in nearest),
-                strange=float(strange[number]),
+                strange=1 - float(likeness.max()),
+                split=splits[number],
             )
         )
     drawn, by_train = first_filters(model, run, reference, read, images) if filters else ((), True)
     return Explanation(stage=stage, images=tuple(found), failed=failed, filters=drawn, by_train=by_train)
+
+
+def _known_splits(run: Run, paths: Sequence[str], reference: Sequence[str], cosines: np.ndarray) -> list[str]:
+    """The split of each image that the run had.
+
+    Where it is in the reference its cosine to itself, in `cosines`, is set to -inf.
+    """
+    content = run.content
+    split_of = dict(zip(content["sha256"], content["split"], strict=True))
+    sha_of = dict(zip(content["path"], content["sha256"], strict=True))
+    own = np.array([sha_of.get(path, "") for path in reference])
+    found = []
+    for number, path in enumerate(paths):
+        with Path(path).open("rb") as stream:
+            sha = hashlib.file_digest(stream, "sha256").hexdigest()
+        found.append(str(split_of.get(sha, "")))
+        same = own == sha
+        # Of one image alone there is nothing else to be like.
+        if not same.all():
+            cosines[number, same] = -np.inf
+    return found
 
 
 def _finest(run: Run) -> str:

@@ -39,7 +39,8 @@ def explain(
     for one in found.images:
         best = ", ".join(f"{shown(name)} {p:.1%}" for name, p in one.top5)
         like = ", ".join(f"{shown(label)} ({shown(path)})" for path, label, _ in one.nearest)
-        click.echo(f"{shown(one.path)}: {best}; most like {like}; strangeness {one.strange:.3f}")
+        known = f" (this image took part in the run: {one.split})" if one.split else ""
+        click.echo(f"{shown(one.path)}: {best}; most like {like}; strangeness {one.strange:.3f}{known}")
     if not found.by_train:
         click.echo("filters: not one train image can be read where it was; those given are ranked", err=True)
     click.echo(f"page: {target}")

@@ -129,8 +129,13 @@ def strangeness(features: Floats, reference: Floats, neighbours: int = 1) -> Flo
             (`docs/report.md`).
     """
     near = min(neighbours, len(reference))
-    likeness = _unit(features) @ _unit(reference).T
+    likeness = cosines_to(features, reference)
     return np.asarray(1 - np.partition(likeness, -near, axis=1)[:, -near])
+
+
+def cosines_to(features: Floats, reference: Floats) -> Floats:
+    """Cosine of each image `(N, D)` to each that was trained on `(M, D)`, `(N, M)`."""
+    return np.asarray(_unit(features) @ _unit(reference).T)
 
 
 def _unit(features: Floats) -> Floats:

@@ -33,7 +33,7 @@ def page(
 
     Args:
         title: above all.
-        images: as `explain` gives them: `path`, `pixels`, `heat`, `top5`, `nearest`, `strange`.
+        images: as `explain` gives them: `path`, `pixels`, `heat`, `top5`, `nearest`, `strange`, `split`.
         filters: `number`, `kernel`, `images`.
         stage: where the heat was taken.
         read: pixels of a train image by its path, None where it is not to be had.
@@ -47,6 +47,7 @@ def page(
             "top5": [(visible(name), f"{100 * p:.1f} %") for name, p in one.top5],
             "nearest": [_near(path, label, cosine, read) for path, label, cosine in one.nearest],
             "strange": f"{one.strange:.3f}",
+            "split": one.split,
         }
         for one in images
     ]
