@@ -171,6 +171,8 @@ def test_the_command_line_tells_map_and_the_report_its_classes(several: Path, tm
     told = CliRunner().invoke(cli, ["finetune", str(several), *words])
     assert told.exit_code == 0 and "val: mAP 0." in told.stdout, told.output
     assert "top-1" not in told.stdout
+    diagnosis = next(line for line in told.stderr.splitlines() if line.startswith("diagnosis: "))
+    assert "a mAP of " in diagnosis and "a loss of " in diagnosis
     report = (tmp_path / "run" / "report.md").read_text()
     assert report.startswith("# list.csv\n\n**mAP ")
     assert "A class is predicted where its probability is at least" in report

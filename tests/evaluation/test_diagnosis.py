@@ -71,6 +71,42 @@ def test_a_fitted_classifier_has_one_point_to_read(train: float, val: float, exp
     assert findings(replace(LINEAR, train_top1=(train,), val_top1=(val,))) == [expected]
 
 
+# Where an image may have several classes losses tell, and the mAP of val how much is left.
+SEVERAL = replace(WELL, train_top1=(), val_top1=(), val_map=(0.95,) * 10, asked=Asked(multilabel=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ["sound"]),
+        ({"val_map": (0.8,) * 10, "train_loss": (*FALLS[:9], 0.19)}, ["overfitting"]),  # .3 is over 1.5 x .19
+        ({"train_loss": (*FALLS[:9], 0.19)}, ["sound"]),  # apart, but next to nothing is missed
+        ({"val_map": (0.8,) * 10, "train_loss": (*FALLS[:9], 0.21)}, ["underfitting"]),
+        ({"exploded": (1e-2,)}, ["rate too high"]),
+        ({"start_loss": 0.29}, ["rate too high"]),
+        ({"train_loss": (1.0,) * 9 + (0.96,)}, ["rate too low"]),
+        ({"val_loss": (*FALLS[:8], 0.29, 0.28)}, ["not finished"]),
+    ],
+)
+def test_golden_curves_of_several_labels(changes: dict[str, Any], expected: list[str]):
+    assert findings(replace(SEVERAL, **changes)) == expected
+
+
+def test_several_labels_are_told_by_map_and_losses():
+    (over,) = diagnose(replace(SEVERAL, val_map=(0.8,) * 10, train_loss=(*FALLS[:9], 0.1)))
+    assert over.evidence == (
+        "finetune: a mAP of 80.0% on val in its last epoch, a loss of 0.100 on train and 0.300 on val"
+    )
+    fitted = replace(SEVERAL, start_loss=None, train_loss=(0.4,), val_loss=(0.41,), val_map=(0.5,))
+    (under,) = diagnose(fitted)
+    assert under.evidence == (
+        "finetune: a mAP of only 50.0% on val, a loss of 0.400 on train and 0.410 on val: no gap, but much "
+        "is not fitted"
+    )
+    # Two classes that are drawn a tenth of the way to a half cannot be fitted below the entropy of .05.
+    assert Asked(multilabel=True, label_smoothing=0.1).floor == pytest.approx(0.1985152)
+
+
 def test_each_finding_says_its_numbers_and_what_to_change():
     worse = replace(WELL, train_top1=(1.0,) * 10, val_top1=(0.8,) * 10, val_loss=(*FALLS[:9], 0.4))
     (found,) = diagnose(worse)
@@ -170,8 +206,10 @@ def test_an_interrupted_run_asks_to_be_gone_on_with():
     )
 
 
-def test_images_of_several_classes_have_no_top1_to_read():
-    assert curves_of([row("linear", 0, 0.5, top1=None)], val_images=9) is None
+def test_images_of_several_classes_have_map_and_no_top1_to_read():
+    given = row("linear", 0, 0.5, top1=None) | {"val_map": 0.7}
+    found = curves_of([given], val_images=9, asked=Asked(multilabel=True))
+    assert found is not None and (found.val_map, found.train_top1, found.val_top1) == ((0.7,), (), ())
     assert curves_of([], val_images=9) is None
 
 

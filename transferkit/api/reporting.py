@@ -189,6 +189,7 @@ def _diagnosed(work: Work, best: Candidate) -> "tuple[Diagnosis, ...]":
         classes=len(work.class_names),
         freeze_depth=tuned.freeze_depth if tuned else 0,
         stages=len(work.extractor.stages),
+        multilabel=work.multilabel,
     )
     curves = curves_of(
         best.history,

@@ -18,6 +18,7 @@ class Asked:
         dropout, label_smoothing: as in the recipe.
         classes: of the data.
         freeze_depth: stages that do not train; `stages` of the backbone.
+        multilabel: whether an image may have several classes.
     """
 
     augmented: bool = False
@@ -26,10 +27,15 @@ class Asked:
     classes: int = 2
     freeze_depth: int = 0
     stages: int = 0
+    multilabel: bool = False
 
     @property
     def floor(self) -> float:
         """The lowest loss that smoothed labels allow: their own entropy."""
+        if self.multilabel:
+            # Each class on its own is drawn towards a half.
+            half = self.label_smoothing / 2
+            return -sum(p * math.log(p) for p in (half, 1 - half) if p)
         other = self.label_smoothing / self.classes
         own = 1 - self.label_smoothing + other
         return -sum(p * math.log(p) for p in (own, *[other] * (self.classes - 1)) if p)
@@ -46,7 +52,8 @@ class Curves:
         phase: its name; `linear` and the like for a classifier fitted on the bank.
         train_top1: after each epoch (or the fit), 0..1; measured while training, so with augmentation and
             dropout lower than it would be without.
-        val_top1, train_loss, val_loss: likewise.
+        val_top1, train_loss, val_loss: likewise. Without top-1, where an image may have several classes,
+            both are empty and `val_map` has the mAP of val.
         start_loss: of val before the first epoch; None for what was fitted.
         val_images: of val.
         epochs: that were allowed.
@@ -73,6 +80,7 @@ class Curves:
     worth: bool = False
     interrupted: bool = False
     asked: Asked = NOTHING_ASKED
+    val_map: tuple[float, ...] = ()
 
     @property
     def name(self) -> str:
@@ -97,7 +105,7 @@ def curves_of(
     """The curves of a run's history that are read: of fine-tuning, else of the classifier that is kept.
 
     Args:
-        history: rows of phase, epoch, loss, val_loss, top1, val_top1, learning_rate.
+        history: rows of phase, epoch, loss, val_loss, top1, val_top1 (or val_map), learning_rate.
         val_images: of val.
         epochs: of the fine-tuning phase, as allowed.
         kept: `linear`, `multistage` or `fine-tuned`; "" where it is not known.
@@ -105,17 +113,18 @@ def curves_of(
         asked: how it was trained.
 
     Returns:
-        None where images have several classes: top-1 does not exist.
+        None where nothing was fitted.
     """
     fitted = [row for row in history if row["epoch"] == 0]
-    if not fitted or any(row.get("top1") is None for row in history):
+    if not fitted:
         return None
     trained = [row for row in history if row["epoch"] > 0 and not _gone(row)]
     rows = trained or [row for row in fitted if row["phase"] == kept][-1:] or fitted[-1:]
     return Curves(
         phase=str(rows[0]["phase"]),
-        train_top1=tuple(row["top1"] for row in rows),
-        val_top1=tuple(row["val_top1"] for row in rows),
+        train_top1=() if asked.multilabel else tuple(row["top1"] for row in rows),
+        val_top1=() if asked.multilabel else tuple(row["val_top1"] for row in rows),
+        val_map=tuple(row["val_map"] for row in rows) if asked.multilabel else (),
         train_loss=tuple(row["loss"] for row in rows),
         val_loss=tuple(row["val_loss"] for row in rows),
         val_images=val_images,

@@ -17,8 +17,10 @@ RISE = 1.1
 # Val loss after the first epoch by the start's, if no epoch came below the start again: the first steps broke
 # what the linear classifier knew. Real ones that recovered rose up to 1.8 times.
 BROKEN = 1.5
-# Train top-1 under which much is left to fit.
+# Train top-1 under which much is left to fit; mAP of val, where there is no top-1.
 FITTED = 0.9
+# Without top-1 losses are compared: val's by train's from which they lie apart.
+APART = 1.5
 # Share of the train loss that a phase must take away to have learned anything, ...
 LEARNED = 0.05
 # ... where there was something to learn.
@@ -61,9 +63,25 @@ def diagnose(curves: Curves) -> tuple[Diagnosis, ...]:
     found = tuple(told for rule in rules if (told := rule(curves)))
     if found:
         return found
+    return (Diagnosis("sound", f"{_reached(curves)}; nothing asks for a change", ""),)
+
+
+def _reached(curves: Curves, only: str = "") -> str:
+    """The last figures in words."""
+    if curves.val_map:
+        return (
+            f"{curves.name}: a mAP of {only}{curves.val_map[-1]:.1%} on val{curves.when}, a loss of "
+            f"{curves.train_loss[-1]:.3f} on train and {curves.val_loss[-1]:.3f} on val"
+        )
     train, val = curves.train_top1[-1], curves.val_top1[-1]
-    right = f"{curves.name}: right on {train:.1%} of train and {val:.1%} of val{curves.when}"
-    return (Diagnosis("sound", f"{right}; nothing asks for a change", ""),)
+    return f"{curves.name}: right on {only}{train:.1%} of train and {val:.1%} of val{curves.when}"
+
+
+def _gap(curves: Curves) -> bool:
+    """Whether train is fitted better than val, by more than chance where that is known."""
+    if curves.val_map:
+        return curves.val_map[-1] < FITTED and curves.val_loss[-1] > APART * curves.train_loss[-1]
+    return curves.train_top1[-1] - curves.val_top1[-1] > max(GAP, 2 * _error(curves))
 
 
 def _too_high(curves: Curves) -> Diagnosis | None:
@@ -115,14 +133,13 @@ def _too_low(curves: Curves) -> Diagnosis | None:
 
 
 def _overfitting(curves: Curves) -> Diagnosis | None:
-    train, val = curves.train_top1[-1], curves.val_top1[-1]
-    if not train - val > max(GAP, 2 * _error(curves)):
+    if not _gap(curves):
         return None
-    gap = f"{curves.name}: right on {train:.1%} of train and {val:.1%} of val{curves.when}"
+    gap = _reached(curves)
     if curves.start_loss is None:
         return Diagnosis(
             "overfitting",
-            f"{gap}, further apart than chance would bring them",
+            f"{gap}, far apart" if curves.val_map else f"{gap}, further apart than chance would bring them",
             "More images help most"
             + ("" if curves.asked.augmented else "; then augmentation with fine-tuning (--augment auto)"),
         )
@@ -154,9 +171,9 @@ def _listed(found: list[str]) -> str:
 
 
 def _underfitting(curves: Curves) -> Diagnosis | None:
-    train, val = curves.train_top1[-1], curves.val_top1[-1]
     # Train's is of changed images, or with parts dropped, where that was asked for: val may be higher.
-    if max(train, val) >= FITTED or train - val > max(GAP, 2 * _error(curves)):
+    best = curves.val_map[-1] if curves.val_map else max(curves.train_top1[-1], curves.val_top1[-1])
+    if best >= FITTED or _gap(curves):
         return None
     more = (
         "Fine-tune (--strategy finetune-top)"
@@ -165,9 +182,7 @@ def _underfitting(curves: Curves) -> Diagnosis | None:
     )
     return Diagnosis(
         "underfitting",
-        f"{curves.name}: right on only {train:.1%} of train and {val:.1%} of val{curves.when}: no gap, "
-        "but much is "
-        "not fitted",
+        f"{_reached(curves, 'only ')}: no gap, but much is not fitted",
         f"{more}, or take a larger --backbone or --image-size",
     )
 
