@@ -87,8 +87,11 @@ def photos(tmp_path: Path) -> Path:
     return draw_classes(tmp_path / "photos", 20)
 
 
-def toy_network(image_size: int = 32, seed: int = 0) -> Any:
-    """Three stages at 16, 8 and 4 px with BatchNorm and a shortcut; random weights."""
+def toy_network(image_size: int = 32, seed: int = 0, *, branches: bool = False) -> Any:
+    """Three stages at 16, 8 and 4 px with BatchNorm and a shortcut; random weights.
+
+    With `branches` the shortcuts are ones that may be left out, as EfficientNet's.
+    """
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -100,6 +103,8 @@ def toy_network(image_size: int = 32, seed: int = 0) -> Any:
         x = layers.BatchNormalization(name=f"bn{number}")(x)
         x = layers.ReLU(name=f"relu{number}")(x)
         side = layers.Conv2D(width, 3, padding="same", name=f"side{number}")(x)
+        if branches:
+            side = layers.Dropout(0.2, noise_shape=(None, 1, 1, 1), name=f"drop{number}")(side)
         x = layers.Add(name=f"add{number}")([x, side])
     network = keras.Model(inputs, x, name="toy")
     for layer in network.layers:

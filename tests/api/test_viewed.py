@@ -1,13 +1,16 @@
 """Test-time views of a run's model, against crops cut by hand."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from tests.api.test_finetune import recipe
 from transferkit.api import finetune, predict
 from transferkit.api.prediction import load_model
+from transferkit.cli import cli
 from transferkit.data.decode import DecodePolicy, decode
 from transferkit.evaluation.views import SCALES, passes
 
@@ -45,3 +48,6 @@ def test_views_are_the_mean_of_the_logits_of_their_crops(
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     frame, failed = predict(run, files, views=views)
     assert not failed and np.allclose(frame["p"], expected.max(axis=1), atol=1e-4)
+    told = CliRunner().invoke(cli, ["predict", str(run.folder), str(files[0]), "--views", views, "--json"])
+    assert json.loads(told.stdout)["passes"] == count
+    assert f"views: {views}, {count} forward passes an image instead of 1" in told.stderr

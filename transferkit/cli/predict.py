@@ -49,12 +49,18 @@ def predict(
     A file that cannot be read is named on stderr, the rest goes on, and the exit status is 1.
     """
     from transferkit.api import predict as run_predict
+    from transferkit.evaluation.views import passes
     from transferkit.runs import Run
 
-    frame, failed = run_predict(Run.open(run), paths, device=device, views=views, sets=sets, reject=reject)
+    opened = Run.open(run)
+    frame, failed = run_predict(opened, paths, device=device, views=views, sets=sets, reject=reject)
+    each = passes(views, int(opened.plan["image_size"]))
+    if views != "none":
+        click.echo(f"views: {views}, {each} forward passes an image instead of 1", err=True)
     if as_json:
         rows = frame.to_dict(orient="records")
-        click.echo(json.dumps({"predictions": rows, "failed": failed}, ensure_ascii=False))
+        told = {"predictions": rows, "failed": failed, "passes": each}
+        click.echo(json.dumps(told, ensure_ascii=False))
     else:
         click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
     for path, reason in failed.items():
