@@ -1,10 +1,12 @@
 """Every command of README and docs, run one after the other as a reader would, on toys."""
 
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,10 +15,16 @@ from PIL import Image
 
 from tests.backbone.test_weights import keras_legacy
 from tests.conftest import TOY, draw, toy_network
-from tests.told_commands import blocks, commands
+from tests.told_commands import blocks, commands, options, passing
 from transferkit.backbone import build, catalogue, table
 from transferkit.cli import cli
 
+# Options of the benchmarks and of TensorBoard, and the colours of figures.
+THEIRS = {
+    "--table", "--rounds", "--method", "--redecide", "--decide", "--test", "--cold", "--part", "--logdir",
+    "--full", "--ink", "--dim", "--rule", "--train", "--val", "--other", "--paper",
+}  # fmt: skip
+INNER = re.compile(r"\$\(.*?\)")
 COLOURS = {"cat": (40, 60, 200), "dog": (40, 180, 60), "owl": (210, 50, 40)}
 
 
@@ -62,6 +70,41 @@ def fill_in(fixes: Path) -> None:
     found = pd.read_csv(fixes, dtype=str, keep_default_na=False)
     found.loc[0, "fix"] = "suggested"
     found.to_csv(fixes, index=False)
+
+
+def test_commands_told_in_passing_are_understood():
+    """Their words and options are those of the command; nothing runs."""
+    told = passing()
+    assert len(told) > 30 and {"README.md", "finetune --help"} <= {where for where, _ in told}
+    for where, line in told:
+        # Of alternatives, as in `--views flip|10crop`, the first.
+        words = [
+            word.partition("|")[0] for word in shlex.split(INNER.sub("DATA", line).partition(" > ")[0])[1:]
+        ]
+        command, context = cli, click.Context(cli)
+        while words and isinstance(command, click.Group) and words[0] in command.commands:
+            command = command.commands[words.pop(0)]
+        no_such = isinstance(command, click.Group) and words and not words[0].startswith("-")
+        assert not no_such, f"{where}: {line}: there is no such command"
+        try:
+            command.make_context(command.name, words, parent=context)
+        except (click.MissingParameter, click.exceptions.Exit):
+            continue  # named alone, or what answers at once, as --help
+        except click.ClickException as error:
+            pytest.fail(f"{where}: {line}: {error.format_message()}")
+
+
+def test_options_that_are_told_exist():
+    """In pages and in messages, of this program or of those that are named beside it."""
+    known = {"--help", "--version"} | THEIRS
+    for command in cli.commands.values():
+        for one in (command, *getattr(command, "commands", {}).values()):
+            known |= {
+                name for parameter in one.params for name in (*parameter.opts, *parameter.secondary_opts)
+            }
+    told = options()
+    assert len(told) > 100
+    assert not [(where, option) for where, option in told if option not in known]
 
 
 @pytest.mark.told
