@@ -1,7 +1,11 @@
 import io
+import re
 import sys
+from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from transferkit import progress
 from transferkit.timing import PARTS, Stopwatch
@@ -59,3 +63,32 @@ def test_parts_add_up_and_count_even_what_fails():
     assert set(seconds) == {"total", *PARTS}
     assert seconds["bank"] > 0
     assert seconds["total"] >= sum(seconds[part] for part in PARTS)
+
+
+NOTEBOOK = """
+from transferkit import progress
+
+with progress.task("bank", 6) as task:
+    task.advance(6)
+    task.note("loss 0.3")
+"""
+
+
+@pytest.mark.notebook
+def test_a_notebook_gets_a_widget_and_no_line_for_each_step(tmp_path: Path):
+    pytest.importorskip("ipywidgets")
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(book, timeout=60, kernel_name="python3", resources=resources).execute()
+    outputs = book.cells[0].outputs
+    widgets = [one for one in outputs if "application/vnd.jupyter.widget-view+json" in one.get("data", {})]
+    assert len(widgets) == 1 and not [one for one in outputs if one.output_type == "stream"]
+    # What the widget shows is kept with the notebook, for whoever opens it later.
+    states = book.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"].values()
+    shown = "".join(
+        output.get("data", {}).get("text/html", "")
+        for state in states
+        for output in state["state"].get("outputs", ())
+    )
+    told = re.sub(r"<.*?>", "", shown)
+    assert "bank" in told and "6/6" in told and "loss 0.3" in told

@@ -130,3 +130,5 @@ def _bar(description: str, total: int, unit: str) -> Iterator[_Bar]:
     console = Console() if in_notebook() else Console(stderr=True)
     with Progress(*columns, console=console) as progress:
         yield _Bar(progress, progress.add_task(description, total=total, rate="", note=""), unit)
+        # Rich draws a last time on terminals alone: a widget would stay where its last tick left it.
+        progress.refresh()

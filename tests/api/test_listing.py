@@ -15,7 +15,12 @@ def test_a_fetched_data_set_is_where_the_table_says():
     assert tk.datasets().set_index("name").loc["digits", "folder"] == ""
     folder = tk.fetch_dataset("digits")
     assert len(list(folder.rglob("*.png"))) == 1797
-    assert tk.datasets().set_index("name").loc["digits", "folder"] == str(folder)
+    found = tk.datasets().set_index("name")
+    assert found.loc["digits", "folder"] == str(folder)
+    told = CliRunner().invoke(cli, ["datasets"]).stdout.splitlines()
+    row = next(line for line in told if line.startswith("hymenoptera")).split()
+    assert f"{found.loc['hymenoptera', 'bytes'] / 1e6:.0f}" in row
+    assert f"{found.loc['hymenoptera', 'top1']:.3f}" in row and found.loc["digits", "bytes"] == 0
 
 
 def test_weights_are_found_in_the_folder_given_or_told_to_be_missing(tmp_path: Path):

@@ -1,5 +1,6 @@
 """What there is to choose from, as tables; and where it is on this machine, or how it comes there."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -37,7 +38,13 @@ def backbones() -> "pd.DataFrame":
 
 
 def datasets() -> "pd.DataFrame":
-    """The public data sets that go by name: `name,images,classes,licence,cell,folder`, "" if not fetched."""
+    """The public data sets that go by name.
+
+    Returns:
+        `name,images,classes,bytes,licence,cell,top1,folder`: the size of the download (0: there is none), the
+        cell of the matrix, the best published top-1 (0..1, NaN where none is; `transferkit datasets --json`
+        says whose), and where it lies, "" if it is not fetched.
+    """
     import pandas as pd
 
     from transferkit.data.public import cached_folder, cards
@@ -47,8 +54,10 @@ def datasets() -> "pd.DataFrame":
             "name": card.name,
             "images": card.images,
             "classes": card.classes,
+            "bytes": card.bytes,
             "licence": card.licence,
             "cell": card.cell,
+            "top1": max((one.top1 for one in card.expected), default=math.nan),
             "folder": str(cached_folder(card.name, cache=cache_root()) or ""),
         }
         for card in cards()
