@@ -100,6 +100,15 @@ def test_an_image_of_a_class_whose_row_is_not_finite_comes_last():
     assert average_precisions(p, TARGETS)[0] == pytest.approx((1 / 2 + 2 / 4) / 2)
 
 
+@pytest.mark.parametrize("levels", [3, 1000])
+def test_average_precision_is_scikit_learns_with_and_without_ties(levels: int):
+    random = np.random.default_rng(levels)
+    p, targets = random.integers(0, levels, (200, 6)) / levels, random.random((200, 6)) < 0.3
+    assert average_precisions(p, targets) == pytest.approx(average_precision_score(targets, p, average=None))
+    targets[:, 2] = False
+    assert average_precisions(p, targets)[2] is None
+
+
 def test_no_positive_at_all_gives_zeros_and_not_nan():
     found = evaluated(P, np.zeros_like(TARGETS))
     assert (found.map, found.macro_f1, found.micro_f1) == (0, 0, 0)
