@@ -18,6 +18,9 @@ from transferkit.runs import Run
 pytestmark = [pytest.mark.told, pytest.mark.heat, pytest.mark.usefixtures("toy")]
 
 
+GONE = "the images given: not one of the"
+
+
 @pytest.fixture
 def run(photos: Path, tmp_path: Path) -> Run:
     return finetune(photos, recipe(strategy="linear"), out=tmp_path / "run")
@@ -53,7 +56,8 @@ def test_filters_are_those_of_the_first_convolution_with_the_train_images_that_e
 ):
     splits = json.loads((run.folder / "report.json").read_text())["data"]["counts"]
     found = explain(run, next(photos.rglob("*.png")), filters=True)
-    assert found.by_train
+    assert found.ranked == found.kept == sum(splits["train"].values())
+    assert f"beside the {found.kept} train images that the run keeps" in repr(found)
     train = [path for one in found.filters for path in one.images]
     frame = pd.read_csv(run.folder / "splits.csv")
     known = sorted(frame.loc[frame["split"] == "train", "path"])
@@ -76,8 +80,12 @@ def test_where_the_train_images_are_gone_those_given_are_ranked_and_that_is_told
     photos.rename(photos.with_name("elsewhere"))
     out = tmp_path / "why.html"
     told = CliRunner().invoke(cli, ["explain", str(run.folder), str(kept), "--filters", "--out", str(out)])
-    assert told.exit_code == 0 and "not one train image can be read where it was" in told.stderr
-    assert (
-        "not one train image can be read" in out.read_text()
-        and "train images that excite" not in out.read_text()
-    )
+    assert told.exit_code == 0 and GONE in told.stderr
+    assert GONE in out.read_text() and "keeps for comparing" not in out.read_text()
+    assert GONE in explain(run, kept, filters=True)._repr_html_()
+    (photos / "red").mkdir(parents=True)
+    for one in photos.with_name("elsewhere").glob("red/*.png"):
+        (photos / "red" / one.name).write_bytes(one.read_bytes())
+    found = explain(run, kept, filters=True)
+    assert 0 < found.ranked < found.kept and f"beside {found.ranked} train images: the others" in repr(found)
+    assert all(path.startswith("red/") for one in found.filters for path in one.images)

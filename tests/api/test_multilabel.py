@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -165,12 +166,14 @@ def test_several_labels_are_for_runs_that_know_several(several: Path, photos: Pa
         evaluate(single, several)
 
 
+@pytest.mark.told
 @pytest.mark.usefixtures("toy")
 def test_the_command_line_tells_map_and_the_report_its_classes(several: Path, tmp_path: Path):
     words = ["--backbone", "toy", "--weights", "none", "--strategy", "linear", "--out", str(tmp_path / "run")]
     told = CliRunner().invoke(cli, ["finetune", str(several), *words])
     assert told.exit_code == 0 and "val: mAP 0." in told.stdout, told.output
     assert "top-1" not in told.stdout
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["strangeness"] is None
     diagnosis = next(line for line in told.stderr.splitlines() if line.startswith("diagnosis: "))
     assert "a mAP of " in diagnosis and "a loss of " in diagnosis
     report = (tmp_path / "run" / "report.md").read_text()

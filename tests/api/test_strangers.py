@@ -10,6 +10,7 @@ from tests.api.test_telling import call
 from tests.conftest import draw_classes
 from transferkit.api import finetune
 from transferkit.api.reference import last_cut, read_reference
+from transferkit.api.rereporting import report
 from transferkit.data.decode import DecodePolicy, decode
 from transferkit.evaluation.unknown import strangeness
 from transferkit.reports import record
@@ -75,3 +76,23 @@ def test_the_report_tells_how_strange_the_saved_model_finds_test(strategy: str, 
     assert score == pytest.approx(max(scores["test"].values()), abs=2e-3)
     assert scores["test"][path] == pytest.approx(score, abs=2e-3)
     assert f"({score:.3f})" in (run.folder / "report.html").read_text()
+
+
+def test_without_a_test_part_val_is_told_of_and_not_beside_itself(photos: Path, tmp_path: Path):
+    run = finetune(photos, recipe(strategy="linear", test_fraction=0.0), out=tmp_path / "run")
+    found = record.read(run.folder).strangeness
+    assert found is not None and (found.split, found.images) == ("val", found.val_images)
+    page = (run.folder / "report.md").read_text()
+    assert (
+        f"of {found.val_images} images of val. One that is stranger" in page and "strangest of val:" in page
+    )
+
+
+def test_a_report_of_before_there_was_strangeness_is_drawn_without(run: Run):
+    file = run.folder / record.FILE
+    numbers = json.loads(file.read_text())
+    del numbers["strangeness"]
+    file.write_text(json.dumps(numbers))
+    report(run.folder)
+    assert "strang" not in (run.folder / "report.html").read_text()
+    assert "strang" not in (run.folder / "report.md").read_text()

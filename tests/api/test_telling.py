@@ -204,8 +204,11 @@ def test_an_image_is_explained_by_what_spoke_for_it_and_what_it_is_like(
         # The nearest to a train image is another, though its own features are the reference's.
         assert one.split == "train" and not any(one.path.endswith(path) for path, _, _ in one.nearest)
         assert len(one.nearest) == 3 and one.strange == pytest.approx(1 - one.nearest[0][2])
+    assert seen._repr_html_().count(", one of train") == 2
     new = draw_classes(tmp_path / "new", 1, seed=700)
     assert {one.split for one in run.explain(new).images} == {""}
+    (run.folder / "content.csv").unlink()
+    assert {one.split for one in run.explain([photos / splits.index[0]]).images} == {""}
     bad = call("explain", run.folder, image, "--stage", "stag2", "--out", out)
     assert bad.exit_code == 2 and "Did you mean 'stage2'" in bad.stderr
     (tmp_path / "no.png").write_text("no picture")

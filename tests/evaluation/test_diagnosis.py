@@ -72,6 +72,8 @@ def test_a_fitted_classifier_has_one_point_to_read(train: float, val: float, exp
 
 
 # Where an image may have several classes losses tell, and the mAP of val how much is left.
+SMOOTHED = Asked(multilabel=True, label_smoothing=0.1)
+OTHERWISE = Asked(multilabel=True, comparable=False)
 SEVERAL = replace(WELL, train_top1=(), val_top1=(), val_map=(0.95,) * 10, asked=Asked(multilabel=True))
 
 
@@ -82,6 +84,12 @@ SEVERAL = replace(WELL, train_top1=(), val_top1=(), val_map=(0.95,) * 10, asked=
         ({"val_map": (0.8,) * 10, "train_loss": (*FALLS[:9], 0.19)}, ["overfitting"]),  # .3 is over 1.5 x .19
         ({"train_loss": (*FALLS[:9], 0.19)}, ["sound"]),  # apart, but next to nothing is missed
         ({"val_map": (0.8,) * 10, "train_loss": (*FALLS[:9], 0.21)}, ["underfitting"]),
+        # Labels smoothed by .1 leave .1985: all of the rest is fitted, and val is not.
+        ({"val_map": (0.8,) * 10, "train_loss": (*FALLS[:9], 0.205), "asked": SMOOTHED}, ["overfitting"]),
+        # Weights, mixed images or a pull on the weights: the losses are of two kinds.
+        ({"val_map": (0.8,) * 10, "train_loss": (*FALLS[:9], 0.1), "asked": OTHERWISE}, ["sound"]),
+        ({"val_map": (0.8,) * 10, "train_loss": (*FALLS[:9], 0.4), "asked": OTHERWISE}, ["sound"]),
+        ({"val_map": (0.8,) * 10, "val_loss": (*FALLS[:9], 0.4), "asked": OTHERWISE}, ["overfitting"]),
         ({"exploded": (1e-2,)}, ["rate too high"]),
         ({"start_loss": 0.29}, ["rate too high"]),
         ({"train_loss": (1.0,) * 9 + (0.96,)}, ["rate too low"]),

@@ -36,8 +36,9 @@ def test_both_kinds_are_needed():
 def test_val_says_from_where_on_an_image_is_strange_and_test_how_that_does():
     val, test = np.arange(100) / 100, np.array([0.2, 0.99, 0.95, 0.1, 0.97])
     found = judge_strangeness(val, test, list("abcde"), "test")
-    # 95 of the 100 of val lie at or below .95 (the 96th smallest, by the higher of both neighbours).
-    assert found.threshold == 0.95 and found.val_images == 100
+    # The 96th smallest of 100: the higher of the neighbours of the 95 % point.
+    assert (found.threshold, found.val_images, found.val_passing) == (0.95, 100, 0.96)
+    assert judge_strangeness(val[:12], test, list("abcde"), "test").val_passing == 1
     assert (found.images, found.passing) == (5, 0.6)
     # Wilson's interval of 3 of 5.
     assert (found.low, found.high) == pytest.approx((0.2307, 0.8824), abs=5e-5)

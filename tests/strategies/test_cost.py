@@ -84,6 +84,7 @@ def test_what_was_moved_sees_some_images_once_more_for_the_report() -> None:
     assert seconds(tuned(1), replace(LOAD, train=5000, val=900, test=900))["report"].at_most == pytest.approx(
         14 + 1400 * 0.007
     )
+    assert seconds(tuned(1), replace(LOAD, multilabel=True))["report"] == Span(7, 14)
 
 
 def test_early_stopping_is_expected_a_patience_after_a_third_of_the_epochs() -> None:

@@ -98,6 +98,7 @@ def load_of(work: Work) -> Load:
         anew=bool(work.plan.augment.policy.mixing),
         value_bytes=4 if work.extractor.precision == "float32" else 2,
         folds=0 if work.folds is None else int(work.folds.max()) + 1,
+        multilabel=work.multilabel,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transferkit.api.filters import Filter, data_root, first_filters
+from transferkit.api.filters import Filter, data_root, filters_of, first_filters
 from transferkit.api.prediction import expanded, load_model
 from transferkit.api.reference import last_cut, read_reference
 from transferkit.data.decode import DecodePolicy, decode, decode_chunks
@@ -15,6 +15,7 @@ from transferkit.errors import DataError, UnreadableImage, UsageError, unknown_n
 from transferkit.evaluation.metrics import rank
 from transferkit.evaluation.unknown import cosines_to
 from transferkit.printable import shown
+from transferkit.progress import say
 from transferkit.runs import Run
 from transferkit.training.described import described, describer
 from transferkit.training.device import prepare
@@ -57,15 +58,17 @@ class Explanation:
         images: that could be read.
         failed: path -> why it could not be.
         filters: of the first convolution, where they were asked for.
-        by_train: `filters` name train images; else, where not one of these can be read where it was, those
-            given.
+        ranked: train images that `filters` were ranked by; with 0, where not one can be read where it was,
+            those given were.
+        kept: train images that the run keeps for comparing, a thousand at most.
     """
 
     stage: str
     images: tuple[Explained, ...]
     failed: dict[str, str]
     filters: tuple[Filter, ...] = ()
-    by_train: bool = True
+    ranked: int = 0
+    kept: int = 0
 
     def __repr__(self) -> str:
         lines = [f"{len(self.images)} images, heat taken at {self.stage}"]
@@ -73,12 +76,15 @@ class Explanation:
             best = ", ".join(f"{shown(name)} {p:.1%}" for name, p in one.top5)
             known = f", one of {one.split}" if one.split else ""
             lines.append(f"{shown(one.path)}: {best}; strangeness {one.strange:.3f}{known}")
+        if self.filters:
+            lines.append(f"{len(self.filters)} filters beside {filters_of(self.ranked, self.kept)}")
         return "\n".join([*lines, *(f"left out: {shown(path)}: {why}" for path, why in self.failed.items())])
 
     def _repr_html_(self) -> str:
         from transferkit.reports.explanation import fragment
 
-        return fragment(self.images, self.failed, stage=self.stage)
+        below = filters_of(self.ranked, self.kept) if self.filters else ""
+        return fragment(self.images, self.failed, stage=self.stage, filters=below)
 
 
 def explain(
@@ -95,7 +101,8 @@ def explain(
         run: a finished run, or its folder.
         paths: files and folders.
         stage: its name; None takes the last of at least 4 x 4 places. An earlier one is finer and sees less.
-        filters: the first convolution's filters too, with those of the train images that excite each most.
+        filters: the first convolution's filters too, with those of the train images that the run keeps for
+            comparing (a thousand at most) that excite each most.
         device: `auto`, `cpu`, `gpu` or `gpu:N`.
 
     Raises:
@@ -137,8 +144,15 @@ def explain(
                 split=splits[number],
             )
         )
-    drawn, by_train = first_filters(model, run, reference, read, images) if filters else ((), True)
-    return Explanation(stage=stage, images=tuple(found), failed=failed, filters=drawn, by_train=by_train)
+    drawn, ranked = first_filters(model, run, reference, read, images) if filters else ((), 0)
+    return Explanation(
+        stage=stage,
+        images=tuple(found),
+        failed=failed,
+        filters=drawn,
+        ranked=ranked,
+        kept=len(reference.paths),
+    )
 
 
 def _known_splits(run: Run, paths: Sequence[str], reference: Sequence[str], cosines: np.ndarray) -> list[str]:
@@ -146,6 +160,9 @@ def _known_splits(run: Run, paths: Sequence[str], reference: Sequence[str], cosi
 
     Where it is in the reference its cosine to itself, in `cosines`, is set to -inf.
     """
+    if not (run.folder / "content.csv").is_file():
+        say("content.csv is not in the run: whether it has seen these images was not checked")
+        return [""] * len(paths)
     content = run.content
     split_of = dict(zip(content["sha256"], content["split"], strict=True))
     sha_of = dict(zip(content["path"], content["sha256"], strict=True))

@@ -36,18 +36,18 @@ class Filter:
 
 def first_filters(
     model: Any, run: Run, reference: Reference, given: Sequence[str], images: np.ndarray
-) -> tuple[tuple[Filter, ...], bool]:
+) -> tuple[tuple[Filter, ...], int]:
     """Filters of the first convolution on colours, those with the strongest weights first.
 
     Args:
         model: images to probabilities.
         run: whose train images are ranked.
         reference: which those are, a thousand at most.
-        given: paths of images that are ranked where not one of the train images can be read any more.
+        given: paths of images that are ranked where not one of these can be read any more.
         images: their pixels, uint8 `(n, S, S, 3)`.
 
     Returns:
-        The filters, and whether train images were ranked.
+        The filters, and how many train images were ranked; with 0 those given were.
 
     Raises:
         UsageError: the backbone has no such convolution.
@@ -73,8 +73,8 @@ def first_filters(
     for chunk in _train_images(run, reference):
         paths += [reference.paths[row] for row in chunk.rows]
         parts.append(predict(exciting, chunk.images, BATCH))
-    trained_on = bool(paths)
-    if not trained_on:
+    ranked = len(paths)
+    if not ranked:
         paths, parts = list(given), [predict(exciting, images, BATCH)]
     excited = np.concatenate(parts)
     filters = tuple(
@@ -85,7 +85,16 @@ def first_filters(
         )
         for channel in strongest
     )
-    return filters, trained_on
+    return filters, ranked
+
+
+def filters_of(ranked: int, kept: int) -> str:
+    """Of which images those are that excite a filter most, in words."""
+    if not ranked:
+        return f"the images given: not one of the {kept:,} train images of the run can be read where it was"
+    if ranked < kept:
+        return f"{ranked:,} train images: the others of the run's {kept:,} cannot be read where they were"
+    return f"the {kept:,} train images that the run keeps for comparing"
 
 
 def data_root(run: Run) -> Path:

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,10 +36,21 @@ class Reference:
     labels: list[str]
 
 
-def write_reference(work: Work, best: Candidate, folder: Path) -> float | None:
+def describer_of(work: Work, best: Candidate) -> Any:
+    """The finished model with the means of its last stage beside; to build one is to compile one."""
+    return describer(best.model, work.extractor.stages[-1].cut)
+
+
+def write_reference(work: Work, best: Candidate, model: Any, folder: Path) -> float | None:
     """Write the reference of a run; what cannot be decoded any more is left out.
 
     Where nothing of the backbone has moved the bank has it, and images pass the model for its pace alone.
+
+    Args:
+        work: what the run shares.
+        best: the classifier that is kept.
+        model: see `describer_of`.
+        folder: of the run.
 
     Returns:
         Images a second that passed the model, the first batch apart; None where there was one alone.
@@ -47,7 +59,7 @@ def write_reference(work: Work, best: Candidate, folder: Path) -> float | None:
     rows = train[subsample(work.labels[train], MOST, work.recipe.seed)]
     unmoved = best.fitted is not None
     passed = rows[: TIMED * work.extractor.batch_size] if unmoved else rows
-    features, kept, rate = _passed(work, best, passed)
+    features, kept, rate = _passed(work, model, passed)
     if unmoved:
         features, kept = work.bank.at([work.extractor.stages[-1].name], rows), rows
     files = work.index.files.iloc[kept]
@@ -63,11 +75,10 @@ def write_reference(work: Work, best: Candidate, folder: Path) -> float | None:
     return rate
 
 
-def _passed(work: Work, best: Candidate, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float | None]:
+def _passed(work: Work, model: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float | None]:
     """Means of the last stage of the finished model, the rows they are of, and images a second."""
     extractor = work.extractor
     paths = [work.index.root / path for path in work.index.files["path"].iloc[rows]]
-    model = describer(best.model, extractor.stages[-1].cut)
     features, kept, seconds = [], [], []
     for chunk in decode_chunks(paths, extractor.policy, extractor.batch_size):
         if len(chunk.rows):
@@ -80,11 +91,11 @@ def _passed(work: Work, best: Candidate, rows: np.ndarray) -> tuple[np.ndarray, 
     return np.concatenate(features), np.concatenate(kept), rate
 
 
-def features_of(work: Work, best: Candidate, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def features_of(work: Work, best: Candidate, model: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means of the last stage of the finished model `(n, channels)`, and the rows they are of."""
     if best.fitted is not None:
         return work.bank.at([work.extractor.stages[-1].name], rows), rows
-    features, kept, _ = _passed(work, best, rows)
+    features, kept, _ = _passed(work, model, rows)
     return features, kept
 
 

@@ -180,7 +180,7 @@ def _diagnosed(work: Work, best: Candidate) -> "tuple[Diagnosis, ...]":
     from transferkit.evaluation.curves import Asked, curves_of
     from transferkit.evaluation.diagnosis import diagnose
 
-    tuned, recipe = work.plan.finetune, work.recipe
+    tuned, recipe, policy = work.plan.finetune, work.recipe, usable_policy(work)
     epochs = tuned.epochs if tuned else 0
     asked = Asked(
         augmented=bool(work.pipeline),
@@ -190,6 +190,7 @@ def _diagnosed(work: Work, best: Candidate) -> "tuple[Diagnosis, ...]":
         freeze_depth=tuned.freeze_depth if tuned else 0,
         stages=len(work.extractor.stages),
         multilabel=work.multilabel,
+        comparable=work.class_weights is None and not recipe.l2_sp and not (policy and policy.mixing),
     )
     curves = curves_of(
         best.history,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -83,12 +84,13 @@ def judged_unknown(run: Run, known: Sequence[str], root: Path, unknown: Data, de
     )
 
 
-def known_strangeness(work: Work, best: Candidate, folder: Path) -> Strangeness:
+def known_strangeness(work: Work, best: Candidate, model: Any, folder: Path) -> Strangeness:
     """How strange images of the classes are that the run did not train on, and from where on one is.
 
     Args:
         work: what the run shares.
         best: the classifier that is kept.
+        model: see `reference.describer_of`.
         folder: of the run, with its reference.
     """
     reference = read_reference(Run(folder)).features
@@ -97,7 +99,7 @@ def known_strangeness(work: Work, best: Candidate, folder: Path) -> Strangeness:
     for each in {"val", split}:
         rows = work.rows[each]
         rows = rows[subsample(work.labels[rows], MOST, work.recipe.seed)]
-        features, kept[each] = features_of(work, best, rows)
+        features, kept[each] = features_of(work, best, model, rows)
         scores[each] = strangeness(features, reference)
     paths = list(work.index.files["path"].iloc[kept[split]])
     return judge_strangeness(scores["val"], scores[split], paths, split)

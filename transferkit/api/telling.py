@@ -9,7 +9,7 @@ from transferkit.api.comparing import answered
 from transferkit.api.judging import outlook, trust
 from transferkit.api.picturing import doubts, gallery
 from transferkit.api.pixels import pixels_score
-from transferkit.api.reference import write_reference
+from transferkit.api.reference import describer_of, write_reference
 from transferkit.api.strangers import known_strangeness
 from transferkit.api.work import Candidate, Work
 from transferkit.backbone.cost import layer_costs
@@ -35,8 +35,11 @@ def told(work: Work, best: Candidate, device: Device, folder: Path) -> dict[str,
         found["against"] = _against(work, best)
     with work.watch.part("report"):
         found["gallery"] = gallery(work, best, folder)
-        rate = None if work.multilabel else write_reference(work, best, folder)
-        found["strangeness"] = None if work.multilabel else known_strangeness(work, best, folder)
+        rate = None
+        if not work.multilabel:
+            model = describer_of(work, best)
+            rate = write_reference(work, best, model, folder)
+            found["strangeness"] = known_strangeness(work, best, model, folder)
         found["cost"] = _cost(work, best, device, folder, rate)
     found["doubts"], fixes = doubts(work, best, folder)
     if fixes is not None:

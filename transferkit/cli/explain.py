@@ -25,6 +25,7 @@ def explain(
     target = page_file(out)
     from transferkit.api.explaining import explain as run_explain
     from transferkit.api.explaining import train_image
+    from transferkit.api.filters import filters_of
     from transferkit.reports import explanation
     from transferkit.runs import Run
 
@@ -33,7 +34,13 @@ def explain(
     title = f"{opened.folder.name}: why"
     read = train_image(opened)
     text = explanation.page(
-        title, found.images, found.filters, stage=found.stage, read=read, by_train=found.by_train
+        title,
+        found.images,
+        found.filters,
+        stage=found.stage,
+        read=read,
+        filters_of=filters_of(found.ranked, found.kept),
+        by_train=found.ranked > 0,
     )
     target.write_text(text, encoding="utf-8", errors="replace")
     for one in found.images:
@@ -41,8 +48,8 @@ def explain(
         like = ", ".join(f"{shown(label)} ({shown(path)})" for path, label, _ in one.nearest)
         known = f" (this image took part in the run: {one.split})" if one.split else ""
         click.echo(f"{shown(one.path)}: {best}; most like {like}; strangeness {one.strange:.3f}{known}")
-    if not found.by_train:
-        click.echo("filters: not one train image can be read where it was; those given are ranked", err=True)
+    if filters and found.ranked < found.kept:
+        click.echo(f"filters: beside {filters_of(found.ranked, found.kept)}", err=True)
     click.echo(f"page: {target}")
     for path, reason in found.failed.items():
         click.echo(f"left out: {shown(path)}: {reason}", err=True)

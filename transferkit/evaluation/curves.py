@@ -19,6 +19,8 @@ class Asked:
         classes: of the data.
         freeze_depth: stages that do not train; `stages` of the backbone.
         multilabel: whether an image may have several classes.
+        comparable: whether a step's loss is val's but for smoothed labels: no weights of classes, no pull
+            towards the pretrained weights, no mixed images.
     """
 
     augmented: bool = False
@@ -28,6 +30,7 @@ class Asked:
     freeze_depth: int = 0
     stages: int = 0
     multilabel: bool = False
+    comparable: bool = True
 
     @property
     def floor(self) -> float:

@@ -63,7 +63,10 @@ def diagnose(curves: Curves) -> tuple[Diagnosis, ...]:
     found = tuple(told for rule in rules if (told := rule(curves)))
     if found:
         return found
-    return (Diagnosis("sound", f"{_reached(curves)}; nothing asks for a change", ""),)
+    rest = "nothing asks for a change"
+    if not _comparable(curves) and curves.val_map[-1] < FITTED:
+        rest = "train's loss has weights, mixed images or a penalty in it, so no gap is read from the two"
+    return (Diagnosis("sound", f"{_reached(curves)}; {rest}", ""),)
 
 
 def _reached(curves: Curves, only: str = "") -> str:
@@ -77,10 +80,22 @@ def _reached(curves: Curves, only: str = "") -> str:
     return f"{curves.name}: right on {only}{train:.1%} of train and {val:.1%} of val{curves.when}"
 
 
+def _comparable(curves: Curves) -> bool:
+    """Whether train is measured as val is; what was fitted always is, trained by losses alone not always."""
+    return not curves.val_map or curves.start_loss is None or curves.asked.comparable
+
+
 def _gap(curves: Curves) -> bool:
     """Whether train is fitted better than val, by more than chance where that is known."""
+    if curves.val_map and curves.val_map[-1] >= FITTED:
+        return False
+    if not _comparable(curves):
+        # A val loss that rises while train goes on says it too.
+        return curves.val_loss[-1] > RISE * min(curves.val_loss)
     if curves.val_map:
-        return curves.val_map[-1] < FITTED and curves.val_loss[-1] > APART * curves.train_loss[-1]
+        # What smoothed labels leave is none that could be fitted; a fitted classifier has none of them.
+        floor = curves.asked.floor if curves.start_loss is not None else 0.0
+        return curves.val_loss[-1] > APART * max(curves.train_loss[-1] - floor, 0.0)
     return curves.train_top1[-1] - curves.val_top1[-1] > max(GAP, 2 * _error(curves))
 
 
@@ -173,7 +188,7 @@ def _listed(found: list[str]) -> str:
 def _underfitting(curves: Curves) -> Diagnosis | None:
     # Train's is of changed images, or with parts dropped, where that was asked for: val may be higher.
     best = curves.val_map[-1] if curves.val_map else max(curves.train_top1[-1], curves.val_top1[-1])
-    if best >= FITTED or _gap(curves):
+    if best >= FITTED or _gap(curves) or not _comparable(curves):
         return None
     more = (
         "Fine-tune (--strategy finetune-top)"

@@ -41,8 +41,9 @@ class Strangeness:
     """What a score of strangeness says of images of the classes, and from where on one is strange.
 
     Attributes:
-        threshold: the score that 95 % of val stay under.
-        val_images: that it was found on.
+        threshold: the least score of val that 95 % of it, or more, do not pass.
+        val_images: that it was found on; `val_passing` the share of them that does not pass it, all where
+            there are 20 or fewer.
         split: of the figures below; `images` of it.
         passing: share of these that stay under; `low` and `high` its 95 % interval.
         strangest: (path, score) of those that lie farthest from what was trained on, the farthest first.
@@ -50,6 +51,7 @@ class Strangeness:
 
     threshold: float
     val_images: int
+    val_passing: float
     split: str
     images: int
     passing: float
@@ -79,6 +81,7 @@ def judge_strangeness(val: Floats, judged: Floats, paths: Sequence[str], split: 
     return Strangeness(
         threshold=threshold,
         val_images=len(val),
+        val_passing=float((val <= threshold).mean()),
         split=split,
         images=len(judged),
         passing=under / len(judged),

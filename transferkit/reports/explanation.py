@@ -27,6 +27,7 @@ def page(
     *,
     stage: str,
     read: "Callable[[str], np.ndarray | None]",
+    filters_of: str = "",
     by_train: bool = True,
 ) -> str:
     """One HTML file.
@@ -37,7 +38,8 @@ def page(
         filters: `number`, `kernel`, `images`.
         stage: where the heat was taken.
         read: pixels of a train image by its path, None where it is not to be had.
-        by_train: filters name train images, else those of `images`.
+        filters_of: of which images those are that excite a filter most, in words.
+        by_train: they are train images, else those of `images`.
     """
     shown = [
         {
@@ -67,7 +69,7 @@ def page(
         for one in filters
     ]
     template = environment().get_template("explain.html.j2")
-    return template.render(title=title, stage=stage, images=shown, filters=drawn, by_train=by_train)
+    return template.render(title=title, stage=stage, images=shown, filters=drawn, filters_of=filters_of)
 
 
 def _near(path: str, label: str, cosine: float, read: "Callable[[str], np.ndarray | None]") -> dict[str, str]:
@@ -89,13 +91,14 @@ def _inline(pixels: np.ndarray) -> str:
     return Markup(f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}")  # noqa: S704
 
 
-def fragment(images: Sequence[Any], failed: Mapping[str, str], *, stage: str) -> str:
+def fragment(images: Sequence[Any], failed: Mapping[str, str], *, stage: str, filters: str = "") -> str:
     """A table for notebooks: each image as it is and with its heat, its top 5, what it is most like.
 
     Args:
         images: as in `page`; pictures are of the first `MOST_INLINE`.
         failed: path -> why it could not be read.
         stage: where the heat was taken.
+        filters: of which images those are that excite `filters` most; "" where there are none.
     """
     rows = []
     for one in images[:MOST_INLINE]:
@@ -103,12 +106,15 @@ def fragment(images: Sequence[Any], failed: Mapping[str, str], *, stage: str) ->
         like = Markup("<br>").join(f"{visible(label)} ({visible(path)})" for path, label, _ in one.nearest)
         pictures = (_inline(small(one.pixels)), _inline(heated(one.pixels, one.heat)))
         drawn = Markup("").join(Markup('<td><img alt="" src="{}"></td>').format(each) for each in pictures)
-        words = Markup("<td>{}</td>" * 3).format(named, like, f"{one.strange:.3f}")
+        strange = f"{one.strange:.3f}" + (f", one of {one.split}" if one.split else "")
+        words = Markup("<td>{}</td>" * 3).format(named, like, strange)
         rows.append(Markup("<tr><td>{}</td>").format(visible(one.path)) + drawn + words + Markup("</tr>"))
     heads = ("image", "as it is", f"what spoke at {stage}", "top 5", "most like", "strangeness")
     head = Markup("").join(Markup("<th>{}</th>").format(one) for one in heads)
     told = [f"left out: {visible(path)}: {visible(why)}" for path, why in failed.items()]
     if len(images) > MOST_INLINE:
         told.append(f"and {len(images) - MOST_INLINE} more images, see `images`")
+    if filters:
+        told.append(f"filters beside {filters}")
     below = Markup("").join(Markup("<p>{}</p>").format(line) for line in told)
     return str(Markup("<table><tr>{}</tr>{}</table>{}").format(head, Markup("").join(rows), below))

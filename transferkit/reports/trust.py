@@ -129,8 +129,9 @@ def strangeness_words(report: Report) -> str:
     if found is None:
         return ""
     told = (
-        f"Unknown images: how strange an image is, one less the cosine to the train image most like it at "
-        f"the last stage, stays up to {found.threshold:.3f} for 95 % of {found.val_images} images of val"
+        "Unknown images: how strange an image is, one less the cosine to the train image most like it at the "
+        f"last stage, stays up to {found.threshold:.3f} for {percent(found.val_passing)} of "
+        f"{found.val_images} images of val"
     )
     if found.split != "val":
         told += (

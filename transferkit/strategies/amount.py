@@ -15,8 +15,8 @@ NEAR = 1.5
 # where fine-tuning pays, `docs/decision.md`, but under it there is little to gain), ...
 MUCH_LEFT = 0.05
 # ... and there are images enough for a val that can tell good steps from bad ones, some fifteen of them.
-# (Chosen between the study's sets of 53 and 90. On seven fresh draws of 46 to 67 fine-tuning was kept once, half a
-# point better, for two to five times the time, `docs/decision.md`.)
+# (Chosen between the study's sets of 53 and 90. On seven fresh draws of 46 to 67 fine-tuning was kept once,
+# half a point better, for two to five times the time, `docs/decision.md`.)
 ENOUGH_IMAGES = 80
 
 

@@ -94,7 +94,7 @@ def estimate(phases: Sequence[Phase], pilot: Pilot, *, stages: Sequence[StageCos
             before = _activations(phase, pilot, stages, load)
             seconds["activations"] = Span(before, before)
             seconds[phase.name] = _training(phase, pilot, stages, load)
-    moved = any(phase.kind == "finetune" for phase in phases)
+    moved = any(phase.kind == "finetune" for phase in phases) and not load.multilabel
     again = sum(min(getattr(load, split), most) for split, most in PASSED_AGAIN.items()) if moved else 0
     seconds["report"] = Span(REPORT_S, LONG_REPORT_S + again * (pilot.decode + pilot.forward))
     disk = sum(_on_disk(phase, stages, load) for phase in phases if phase.kind == "finetune")

@@ -80,6 +80,7 @@ class Load:
         anew: training images change in every epoch, so their activations cannot be kept.
         value_bytes: of a value in an activation: 4, or 2 in mixed precision.
         folds: of a cross-validation beside the run; 0 for none.
+        multilabel: whether an image may have several classes: nothing is told of strange images then.
     """
 
     images: int
@@ -96,3 +97,4 @@ class Load:
     anew: bool = False
     value_bytes: int = 4
     folds: int = 0
+    multilabel: bool = False
