@@ -102,3 +102,12 @@ def test_runs_are_drawn_by_their_cost():
     picture = drawings.against_cost([("a", 10.0, 0.8, 0.7, 0.9), ("<b>", 300.0, 0.9, 0.85, 0.95)])
     assert "&lt;b&gt;" in picture and picture.count('class="f-val"') == 2
     parsed(picture)
+
+
+def test_runs_of_one_cost_can_be_told_apart():
+    rows = [(name, 10.0, top1, top1 - 0.1, top1 + 0.1) for name, top1 in (("a", 0.8), ("b", 0.8), ("c", 0.5))]
+    picture = parsed(drawings.against_cost(rows))
+    marks = [float(one.get("x")) for one in picture.iter() if one.get("class") == "f-val"]
+    assert len(marks) == 3 and min(np.diff(sorted(marks))) >= 14
+    names = {one.text: float(one.get("y")) for one in picture.iter() if one.text in ("a", "b", "c")}
+    assert abs(names["a"] - names["b"]) >= 12

@@ -32,7 +32,7 @@ def rows(found: Comparison) -> list[list[Any]]:
             one.strategy,
             one.kept,
             share(one.top1),
-            f"{100 * one.low:.1f} to {100 * one.high:.1f}",
+            cell(one.low, f"{100 * one.low:.1f} to {100 * one.high:.1f}"),
             verdict(one.against_first),
             cell("", "") if one.macs is None else cell(one.macs, f"{one.macs / 1e6:,.0f}"),
             cell(one.file_bytes, f"{one.file_bytes / 1e6:.1f}"),
@@ -52,7 +52,8 @@ def caption(found: Comparison) -> str:
         left += f"; {without} of earlier versions, whose cost is not known, {verb} not drawn"
     if found.split == "val":
         left += "; val chose these models, so their figures are optimistic"
-    return f"{found.images} {found.split} images that all {len(found.runs)} runs judged{left}"
+    every = "both" if len(found.runs) == 2 else f"all {len(found.runs)}"
+    return f"{found.images} {found.split} images that {every} runs judged{left}"
 
 
 def page(found: Comparison) -> str:

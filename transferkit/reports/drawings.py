@@ -1,5 +1,6 @@
 """Figures as SVG: each function takes the numbers that `figures` gives and returns a picture."""
 
+import math
 from collections.abc import Sequence
 
 from transferkit.printable import visible
@@ -164,8 +165,15 @@ def growth(info: GrowthCurve) -> str:
     return drawing(500, 336, parts, title="Would more images help?", description=told)
 
 
+# Pixels from one run to the next of the same cost, of a name, and from one name to the next below.
+BESIDE_PX, NAME_PX, LINE_PX = 14, 160, 12
+
+
 def against_cost(rows: Sequence[tuple[str, float, float, float, float]]) -> str:
-    """Accuracy against cost, a point for each run: name, million multiply-adds, top-1, low, high."""
+    """Accuracy against cost, a point for each run: name, million multiply-adds, top-1, low, high.
+
+    Runs of one cost stand beside each other, and names below each other, so that each can be seen.
+    """
     costs = [row[1] for row in rows]
     here = panel(
         (64, 40, 520, 280),
@@ -174,12 +182,17 @@ def against_cost(rows: Sequence[tuple[str, float, float, float, float]]) -> str:
         log=True,
     )
     parts = [here.axes("million multiply-adds of an image", "top-1", percent=True)]
-    for name, cost, top1, low, high in rows:
-        at = here.x.at(cost)
-        y1, y2 = here.y.at(low), here.y.at(high)
+    before, named = -math.inf, list[tuple[float, float]]()
+    for name, cost, top1, low, high in sorted(rows, key=lambda row: row[1]):
+        at = before = max(here.x.at(cost), before + BESIDE_PX)
+        middle, y1, y2 = (here.y.at(value) for value in (top1, low, high))
         parts.append(tag("line", class_="val", stroke_width=1.5, x1=at, x2=at, y1=y1, y2=y2))
-        parts.append(here.marks([cost], [top1], "f-val", square=True))
-        parts.append(words(at + 7, here.y.at(top1) + 4, visible(name)[:24], kind="small"))
+        parts.append(tag("rect", class_="f-val", x=at - 3, y=middle - 3, width=6, height=6))
+        place = (at + 7, middle + 4)
+        while any(abs(place[0] - x) < NAME_PX and abs(place[1] - y) < LINE_PX for x, y in named):
+            place = (place[0], place[1] + LINE_PX)
+        named.append(place)
+        parts.append(words(*place, visible(name)[:24], kind="small"))
     return drawing(720, 372, parts, title="Accuracy against cost")
 
 
