@@ -1,12 +1,13 @@
 """Each step against its definition, on pixels or on the statistics of many draws."""
 
+import keras
 import numpy as np
 import pytest
 
 from tests.data.augment.steps import COUNT, PICTURES, RANDOM, SIZE, changed, pictures
 from transferkit.data.augment.catalogue import STEPS
 from transferkit.data.augment.keys import keys_of
-from transferkit.data.augment.own import colour_axes
+from transferkit.data.augment.own import colour_axes, saturated
 from transferkit.data.augment.pipeline import pipeline
 from transferkit.data.augment.policy import load_policy, policy_from, policy_names
 
@@ -106,6 +107,15 @@ def test_saturation_makes_colours_paler_and_stronger_and_keeps_their_value():
     ratio = chroma(found) / chroma(dull)
     assert 0.599 <= ratio.min() < 0.7 and 1.25 < ratio.max() <= 1.401
     assert np.allclose(found.max(axis=-1), dull.max(axis=-1), atol=0.01)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.6, 1.0, 1.4, 5.0])
+def test_saturation_is_that_of_keras_own_layer(factor: float):
+    corners = np.array([[0, 0, 0], [255, 255, 255], [9, 9, 9], [255, 0, 0], [0, 7, 255]], np.float32)
+    some = np.concatenate([PICTURES.reshape(-1, 3), corners])[None]
+    layer = keras.layers.RandomSaturation(0.5, value_range=(0, 1))
+    theirs = layer.transform_images(some[None], {"factor": np.float32([factor])})[0]
+    assert np.allclose(saturated(some, factor), theirs, atol=0.01)
 
 
 def test_hue_turns_colours_and_keeps_value_and_saturation():

@@ -40,13 +40,6 @@ def _zoom(values: Values) -> Any:
     return keras.layers.RandomZoom((1 / high - 1, 1 / low - 1), **_filled(values))
 
 
-def _saturation(strength: float) -> Any:
-    # What is drawn, f, becomes the factor f / (1 - f): the ends are those of 1 - strength and 1 + strength.
-    ends = (1 - strength) / (2 - strength), (1 + strength) / (2 + strength)
-    # This layer clips the saturation of the HSV space, which goes from 0 to 1 whatever RGB does.
-    return keras.layers.RandomSaturation(ends, value_range=(0, 1))
-
-
 def _erasing(sides: tuple[float, float], fill: float | None) -> Any:
     # It takes the root of what it draws for each side.
     return keras.layers.RandomErasing((1.0, 1.0), scale=(sides[0] ** 2, sides[1] ** 2), fill_value=fill)
@@ -62,7 +55,6 @@ LAYERS: Mapping[str, Callable[[Values], Any]] = {
     "perspective": lambda v: keras.layers.RandomPerspective((1.0, 1.0), v["strength"], fill_value=GREY),
     "brightness": lambda v: keras.layers.RandomBrightness(v["strength"]),
     "contrast": lambda v: keras.layers.RandomContrast((v["strength"], v["strength"])),
-    "saturation": lambda v: _saturation(v["strength"]),
     "hue": lambda v: keras.layers.RandomHue((0.0, v["strength"])),
     "grayscale": lambda v: keras.layers.RandomGrayscale(1.0),
     "invert": lambda v: keras.layers.RandomInvert((1.0, 1.0)),

@@ -37,6 +37,29 @@ def solarize(values: Values) -> Change:
     return lambda image, draws: tf.where(image < values["threshold"], image, 255.0 - image)
 
 
+def saturation(values: Values) -> Change:
+    """The saturation of HSV times a factor of 1 - strength to 1 + strength, at most 1; hue and value stay.
+
+    What RandomSaturation does by way of HSV and back, which took two thirds of the time of `standard`. With
+    hue and value fixed, what each channel lacks to the highest is in proportion to the saturation.
+    """
+    strength = values["strength"]
+
+    def change(image: Any, draws: Draws) -> Any:
+        return saturated(image, draws.uniform((), 1 - strength, 1 + strength))
+
+    return change
+
+
+def saturated(image: Any, factor: Any) -> Any:
+    """An image `(H, W, 3)` whose saturation is `factor` times as high, where that is not over 1."""
+    red, green, blue = (image[..., at : at + 1] for at in range(3))  # a reduction over three is slower
+    value = tf.maximum(tf.maximum(red, green), blue)
+    spread = value - tf.minimum(tf.minimum(red, green), blue)
+    most = tf.math.divide_no_nan(value, spread)  # of a saturation of 1; grey has none to change
+    return value - (value - image) * tf.minimum(factor, most)
+
+
 def pca_noise(values: Values, axes: np.ndarray) -> Change:
     """Colour moved along the columns of `axes`, see `colour_axes`."""
 
@@ -109,7 +132,11 @@ PLAIN: Mapping[str, Change] = {
     "vertical_flip": vertical_flip,
     "quarter_turns": quarter_turns,
 }
-BY_VALUES: Mapping[str, Callable[[Values], Change]] = {"noise": noise, "solarize": solarize}
+BY_VALUES: Mapping[str, Callable[[Values], Change]] = {
+    "noise": noise,
+    "saturation": saturation,
+    "solarize": solarize,
+}
 CROPS: Mapping[str, Callable[[Values, int, float], Change]] = {
     "random_crop": random_crop,
     "random_resized_crop": random_resized_crop,

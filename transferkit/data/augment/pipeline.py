@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -29,7 +29,7 @@ from transferkit.data.decode import CROP_RATIO
 from transferkit.errors import UsageError
 
 # Part of the key of every view: raise it when a change here, or in a step, changes pixels.
-AUGMENT_VERSION = 3
+AUGMENT_VERSION = 4
 # What a step may be off by rounding.
 ROUNDING = 0.01
 # Draws by which a layer of whom nothing is known is tried on each picture.
@@ -174,9 +174,13 @@ def _change(step: Step, size: int, axes: np.ndarray | None, seen: float) -> Chan
 def _jitter(values: dict[str, Any]) -> Change:
     """What is asked of it, one after another; no layer for what is 0.
 
-    RandomColorJitter gives all four one value range, which the saturation cannot have, see `layers`.
+    RandomColorJitter gives all four one value range, which the saturation of HSV cannot have.
     """
-    parts = [layer_change(key, {"strength": value}) for key, value in values.items() if value]
+    parts = [
+        BY_VALUES.get(key, partial(layer_change, key))({"strength": value})
+        for key, value in values.items()
+        if value
+    ]
 
     def change(image: Any, draws: Draws) -> Any:
         for part in parts:
