@@ -10,7 +10,7 @@ import pytest
 
 from tests.reports.test_drawings import HOSTILE
 from tests.toy_report import make_full_report, make_multilabel_report, make_report
-from transferkit.reports import markdown, page, pages
+from transferkit.reports import markdown, page, pages, sections
 
 
 class Reader(HTMLParser):
@@ -109,6 +109,28 @@ def test_pictures_that_are_gone_are_told(tmp_path: Path):
     assert "no longer in the run" not in page.render(report, tmp_path)
     (tmp_path / "pictures" / "0.jpg").unlink()
     assert "1 of 6 pictures are no longer in the run&#39;s folder." in page.render(report, tmp_path)
+
+
+def test_a_suspect_that_could_not_be_drawn_moves_no_other_link(tmp_path: Path):
+    told = make_full_report(tmp_path)
+    assert told.doubts is not None
+    (drawn,) = told.doubts.suspects
+    gone = replace(drawn, path="gone.jpg", thumbnail="", heat="", like=())
+    several = replace(told, doubts=replace(told.doubts, suspects=(gone, replace(drawn, path="there.jpg"))))
+    found = sections.doubts(several, tmp_path)
+    assert found is not None
+    (photo,), (first, second) = found["shown"], found["rows"]
+    assert (photo["path"], photo["row"], photo["id"]) == ("there.jpg", second.id, second.cells[0].link)
+    assert first.cells[0].text == "gone.jpg" and not first.cells[0].link
+    nothing = page.render(replace(told, doubts=replace(told.doubts, suspects=(gone,))), tmp_path)
+    assert "gone.jpg" in nothing and "Labels least believed" in nothing
+
+
+def test_no_mark_of_markdown_stands_in_the_page(tmp_path: Path):
+    text = re.sub(
+        r"<(script|style)>.*?</\1>", "", page.render(make_full_report(tmp_path), tmp_path), flags=re.S
+    )
+    assert "`" not in text and "--target-coverage" in text
 
 
 def test_every_pair_that_is_confused_stands_in_a_table(tmp_path: Path):

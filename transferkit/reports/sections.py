@@ -208,11 +208,11 @@ def doubts(report: Report, folder: Path) -> dict[str, Any] | None:
     found = report.doubts
     if found is None:
         return None
-    shown = [one for one in found.suspects if one.thumbnail]
     return {
         "words": told.doubts_words(report).replace("`", ""),
-        "shown": _photos(shown, folder, "s", "looks more like"),
-        "rows": _rows(found.suspects[:LISTED_SUSPECTS], "s", len(shown)),
+        "lost": _lost(found.suspects, folder),
+        "shown": _photos(found.suspects, folder, "s", "looks more like"),
+        "rows": _rows(found.suspects[:LISTED_SUSPECTS], "s"),
         "header": ["file", "class", "suggested", "p of it", "p of the class"],
     }
 
@@ -231,14 +231,16 @@ def _photos(some: Sequence[Picture], folder: Path, key: str, verb: str) -> list[
             "heat": _inline(one.heat, folder),
             "like": [data for file in one.like if (data := _inline(file, folder))],
         }
+        # By its place in the list, so that it and its row name each other whatever could not be drawn.
         for number, one in enumerate(some, start=1)
+        if one.thumbnail
     ]
 
 
-def _rows(some: Sequence[Picture], key: str, pictured: int | None = None) -> list[Row]:
+def _rows(some: Sequence[Picture], key: str) -> list[Row]:
     rows = []
     for number, one in enumerate(some, start=1):
-        link = f"{key}p{number}" if pictured is None or number <= pictured else ""
+        link = f"{key}p{number}" if one.thumbnail else ""
         cells = (
             cell(one.path, link=link),
             cell(one.label),
@@ -283,7 +285,7 @@ def trust(report: Report) -> dict[str, Any] | None:
     return {
         "calibration": told.calibration_words(report),
         "rejection": told.rejection_words(report).replace("`", ""),
-        "conformal": told.conformal_words(report),
+        "conformal": told.conformal_words(report).replace("`", ""),
         "strangeness": told.strangeness_words(report).replace("`", ""),
         "strangest": told.strangest_words(report, visible),
         "header": made.header,
