@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from tests.api.test_finetune import recipe
 from tests.conftest import COLOURS
 from transferkit import progress
 from transferkit.api import evaluate, finetune, predict
+from transferkit.api.comparing import compare
+from transferkit.api.explaining import explain
 from transferkit.cli import cli
-from transferkit.errors import DataError
+from transferkit.errors import DataError, UsageError
 from transferkit.runs import Run, write_csv
 from transferkit.strategies import Phase
 from transferkit.training.job import Job
@@ -161,6 +164,11 @@ def test_several_labels_are_for_runs_that_know_several(several: Path, photos: Pa
     assert found.metrics.n == 30 and found.seen == 0
     assert found.metrics.as_dict()["map"] > 0.6
     assert found.metrics.threshold == run.threshold
+    for ask in (partial(explain, run, several), partial(compare, [run, run])):
+        with pytest.raises(UsageError, match="may have several"):
+            ask()
+    with pytest.raises(UsageError, match="may have several"):
+        evaluate(run, several, unknown=several)
     single = finetune(photos, recipe(strategy="linear"), out=tmp_path / "single")
     with pytest.raises(DataError, match="but the run learned from one label for each image"):
         evaluate(single, several)
