@@ -174,7 +174,11 @@ def test_the_other_pages_are_as_sound(browser: Any, tmp_path: Path, name: str, s
     tab.on("console", lambda message: told.append(message.text))
     tab.on("pageerror", lambda error: told.append(str(error)))
     tab.on("dialog", lambda dialog: told.append(dialog.message))
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
     tab.goto(target.as_uri())
+    assert [url for url in asked if not url.startswith("data:")] == [target.as_uri()]
+    assert tab.locator("svg.fig").count() == (1 if name == "compare" else 0)
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert "<script>alert(1)</script>" in tab.inner_text("body") and told == []
     assert serious_faults(tab) == []
