@@ -21,8 +21,8 @@ from transferkit.cli import cli
 
 # Options of the benchmarks and of TensorBoard, and the colours of figures.
 THEIRS = {
-    "--table", "--rounds", "--method", "--redecide", "--decide", "--test", "--cold", "--part", "--logdir",
-    "--full", "--ink", "--dim", "--rule", "--train", "--val", "--other", "--paper",
+    "--table", "--rounds", "--method", "--epochs", "--redecide", "--decide", "--test", "--cold", "--part",
+    "--logdir", "--full", "--ink", "--dim", "--rule", "--train", "--val", "--other", "--paper",
 }  # fmt: skip
 INNER = re.compile(r"\$\(.*?\)")
 COLOURS = {"cat": (40, 60, 200), "dog": (40, 180, 60), "owl": (210, 50, 40)}
