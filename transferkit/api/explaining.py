@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from transferkit.api.filters import Filter, data_root, filters_of, first_filters
 from transferkit.api.prediction import expanded, load_model
-from transferkit.api.reference import last_cut, read_reference
+from transferkit.api.reference import Reference, last_cut, read_reference
 from transferkit.data.decode import DecodePolicy, decode, decode_chunks
 from transferkit.errors import DataError, UnreadableImage, UsageError, unknown_name
 from transferkit.evaluation.metrics import rank
@@ -126,28 +127,12 @@ def explain(
     features, probabilities = described(describer(model, cut), images, len(run.labels), run.recipe.batch_size)
     stage = stage or _finest(run)
     heats = gradcam(model, stages[stage], images, probabilities.argmax(axis=1))
-    cosines = cosines_to(features, reference.features)
-    splits = _known_splits(run, read, reference.paths, cosines)
-    found = []
-    for number, path in enumerate(read):
-        likeness = cosines[number]
-        nearest = [n for n in np.argsort(-likeness, kind="stable")[:NEAREST] if np.isfinite(likeness[n])]
-        order = rank(probabilities[number : number + 1])[0][:5]
-        found.append(
-            Explained(
-                path=path,
-                pixels=images[number],
-                heat=heats[number],
-                top5=tuple((run.labels[c], float(probabilities[number, c])) for c in order),
-                nearest=tuple((reference.paths[n], reference.labels[n], float(likeness[n])) for n in nearest),
-                strange=1 - float(likeness.max()),
-                split=splits[number],
-            )
-        )
+    seen = _Seen(images, heats, features, probabilities)
+    found = _explained(run, reference, read, seen)
     drawn, ranked = first_filters(model, run, reference, read, images) if filters else ((), 0)
     return Explanation(
         stage=stage,
-        images=tuple(found),
+        images=found,
         failed=failed,
         filters=drawn,
         ranked=ranked,
@@ -155,28 +140,74 @@ def explain(
     )
 
 
-def _known_splits(run: Run, paths: Sequence[str], reference: Sequence[str], cosines: np.ndarray) -> list[str]:
-    """The split of each image that the run had.
+class _Seen(NamedTuple):
+    """What the model saw and said of some images, a row for each."""
 
-    Where it is in the reference its cosine to itself, in `cosines`, is set to -inf.
+    images: np.ndarray
+    heats: np.ndarray
+    features: np.ndarray
+    probabilities: np.ndarray
+
+
+def _explained(run: Run, reference: Reference, paths: Sequence[str], seen: _Seen) -> tuple[Explained, ...]:
+    """What there is to say of each image."""
+    cosines = cosines_to(seen.features, reference.features)
+    splits, itself = _known(run, paths, reference.paths)
+    cosines[itself] = -np.inf
+    return tuple(
+        Explained(
+            path=path,
+            pixels=pixels,
+            heat=heat,
+            top5=tuple((run.labels[c], float(p[c])) for c in rank(p[None])[0][:5]),
+            nearest=_nearest(reference, likeness),
+            strange=1 - float(likeness.max()),
+            split=split,
+        )
+        for path, pixels, heat, p, likeness, split in zip(
+            paths, seen.images, seen.heats, seen.probabilities, cosines, splits, strict=True
+        )
+    )
+
+
+def _nearest(reference: Reference, likeness: np.ndarray) -> tuple[tuple[str, str, float], ...]:
+    """(path, class, cosine) of the train images most like one, by its cosine to each; -inf is left out."""
+    order = np.argsort(-likeness, kind="stable")[:NEAREST]
+    return tuple(
+        (reference.paths[n], reference.labels[n], float(likeness[n]))
+        for n in order
+        if np.isfinite(likeness[n])
+    )
+
+
+def _known(run: Run, paths: Sequence[str], reference: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The split of each image that the run had, by its bytes; and where in the reference it is itself.
+
+    Args:
+        run: whose images are known.
+        paths: of the images.
+        reference: paths of the train images that are kept.
+
+    Returns:
+        A split, "" for one it had not, of each; bool `(images, reference)`, all False in the row of one
+        beside which there is no other to be like.
     """
+    itself = np.zeros((len(paths), len(reference)), bool)
     if not (run.folder / "content.csv").is_file():
         say("content.csv is not in the run: whether it has seen these images was not checked")
-        return [""] * len(paths)
+        return [""] * len(paths), itself
     content = run.content
     split_of = dict(zip(content["sha256"], content["split"], strict=True))
     sha_of = dict(zip(content["path"], content["sha256"], strict=True))
-    own = np.array([sha_of.get(path, "") for path in reference])
-    found = []
+    kept = np.array([sha_of.get(path, "") for path in reference])
+    splits = []
     for number, path in enumerate(paths):
         with Path(path).open("rb") as stream:
             sha = hashlib.file_digest(stream, "sha256").hexdigest()
-        found.append(str(split_of.get(sha, "")))
-        same = own == sha
-        # Of one image alone there is nothing else to be like.
-        if not same.all():
-            cosines[number, same] = -np.inf
-    return found
+        splits.append(str(split_of.get(sha, "")))
+        same = kept == sha
+        itself[number] = same & (not same.all())
+    return splits, itself
 
 
 def _finest(run: Run) -> str:
