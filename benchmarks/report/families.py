@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,27 +20,28 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 TOLERANCE = 1e-3
 
 
+def smallest() -> dict[str, Any]:
+    """The backbone of fewest parameters of each family."""
+    from transferkit.backbone.catalogue import every
+
+    return {spec.family: spec for spec in sorted(every(), key=lambda spec: -spec.parameters)}
+
+
 def main() -> None:
     import keras
 
     from transferkit.backbone.build import build
-    from transferkit.backbone.catalogue import every
     from transferkit.backbone.graph import find_stages, output_of
     from transferkit.strategies import FeatureSet
     from transferkit.training import model as models
     from transferkit.training.explain import gradcam
     from transferkit.training.linear import LinearClassifier
 
-    smallest = {}
-    for spec in every():
-        known = smallest.get(spec.family)
-        if known is None or spec.parameters < known.parameters:
-            smallest[spec.family] = spec
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (3, 96, 96, 3)).astype(np.float32)
     print("| family | backbone | heat | most apart | seconds |\n|---|---|---|---|---|")
     wrong = []
-    for family, spec in smallest.items():
+    for family, spec in smallest().items():
         keras.backend.clear_session()
         network = build(spec, 96)
         stages = find_stages(network)
