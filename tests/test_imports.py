@@ -15,7 +15,7 @@ LAYERS = [
     {"training", "reports", "planning"},
     {"strategies", "evaluation", "data"},
     {"backbone", "recipe"},
-    {"download", "progress", "printable", "timing", "cache", "shipped"},
+    {"allocation", "download", "progress", "printable", "timing", "cache", "shipped"},
     {"errors", "_version"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -5,7 +5,8 @@
 FOLDER has a folder of images for each class. All in one process, the ways in turn, `--rounds` times; figures
 are medians (ranges) of whole epochs, the first of all apart, and ratios within a round. The guide is
 `keras.utils.image_dataset_from_directory` at 256 px with RandomCrop to 224 and Keras' layers for mirror and
-colours in `map`: it draws one crop a batch and does not scale, so it does less.
+colours in `map`: it draws one crop a batch and does not scale, so it does less. Memory is kept as the
+commands keep it (`transferkit.allocation`), for both ways, or left as it is with `--plain-memory`.
 """
 
 import argparse
@@ -61,7 +62,7 @@ def ours(paths: list[Path], policy: str, kept: bool) -> Callable[[int], Any]:
 
         def take(self, rows: np.ndarray) -> np.ndarray:
             assert self.images is not None
-            return self.images[rows].astype(np.float32)
+            return self.images[rows]
 
     source = ImageSource(paths, canvas, Kept() if kept else None)
     augment = Augmentation(pipeline(load_policy(policy), SIZE), rows, 2)
@@ -147,9 +148,17 @@ def main() -> None:
     parser.add_argument("--policy", default="standard")
     parser.add_argument("--backbone", default="mobilenet_0.25")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--part", choices=("both", "throughput", "bank"), default="both")
+    parser.add_argument("--plain-memory", action="store_true", help="as a program other than ours has it")
     asked = parser.parse_args()
-    throughput(asked.folder, asked.policy, asked.rounds)
-    bank(asked.folder, asked.weights_dir, asked.backbone, asked.policy, asked.rounds)
+    from transferkit.allocation import keep_memory
+
+    if not asked.plain_memory:
+        keep_memory()
+    if asked.part != "bank":
+        throughput(asked.folder, asked.policy, asked.rounds)
+    if asked.part != "throughput":
+        bank(asked.folder, asked.weights_dir, asked.backbone, asked.policy, asked.rounds)
 
 
 if __name__ == "__main__":

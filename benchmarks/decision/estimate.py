@@ -33,6 +33,9 @@ def child(images: Path, asked: dict[str, Any], what: str, cache: str) -> dict[st
 def told(what: str, asked: dict[str, Any], images: str) -> dict[str, Any]:
     """In the child: seconds and bytes, as estimated or as they were."""
     import transferkit as tk
+    from transferkit.allocation import keep_memory
+
+    keep_memory()  # as the commands do
 
     if what == "plan":
         found = tk.plan(images, **asked)

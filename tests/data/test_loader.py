@@ -142,8 +142,21 @@ def test_images_are_decoded_where_none_are_kept(tmp_path: Path) -> None:
         Image.fromarray(PIXELS[n].astype(np.uint8)).save(path)
     policy = DecodePolicy(size_px=8)
     found = ImageSource(paths, policy).take(np.array([2, 0]))
-    assert found.dtype == np.float32
+    assert found.dtype == np.uint8
     assert np.array_equal(found, np.stack([decode(paths[2], policy), decode(paths[0], policy)]))
+
+
+@pytest.mark.parametrize("augment", [None, augmentation()])
+def test_images_of_bytes_reach_a_step_as_the_same_floats(augment: Augmentation | None) -> None:
+    class Bytes:
+        def take(self, rows: np.ndarray) -> np.ndarray:
+            return PIXELS[rows].astype(np.uint8)
+
+    order = np.arange(ROWS)
+    found = epoch_batches(Bytes(), LABELS, order, batch_size=4, augment=augment)
+    for (x, _), (own, _) in zip(found, batches(order, augment=augment), strict=True):
+        assert x.dtype == np.float32
+        assert np.array_equal(x, own)
 
 
 def test_kept_images_are_not_decoded_again() -> None:

@@ -160,6 +160,15 @@ def test_memory_is_what_is_held_at_the_highest_moment() -> None:
     assert found.disk == 40_000
 
 
+def test_memory_that_threads_keep_is_counted_where_they_keep_it() -> None:
+    keeping = replace(PILOT, kept=3000, threads=4)
+    found = estimate((LINEAR, tuned(1)), keeping, stages=STAGES, load=LOAD).memory
+    assert found["freed but kept"] == 4 * 3000  # less than two batches of 8000
+    many = estimate((tuned(1),), replace(keeping, threads=64), stages=STAGES, load=LOAD).memory
+    assert many["freed but kept"] == 2 * many["batch"] == 16_000
+    assert estimate((LINEAR,), keeping, stages=STAGES, load=LOAD).memory["freed but kept"] == 3000
+
+
 def test_activations_over_a_limit_are_on_disk_or_in_memory_alone() -> None:
     on_disk = estimate((tuned(1),), PILOT, stages=STAGES, load=replace(LOAD, memory_limit=0))
     assert (on_disk.disk, on_disk.memory["activations kept"]) == (40_000, 0)

@@ -9,6 +9,7 @@ import click
 
 from transferkit import progress
 from transferkit._version import __version__
+from transferkit.allocation import keep_memory
 from transferkit.cli.augment import augment
 from transferkit.cli.backbones import backbones
 from transferkit.cli.compare import compare
@@ -40,6 +41,7 @@ class _Group(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        keep_memory()
         progress.show()
         # What Pillow has to say of a file, it says again as an error where it matters.
         warnings.filterwarnings("ignore", module="PIL")

@@ -242,11 +242,15 @@ def _memory(phases: Sequence[Phase], pilot: Pilot, stages: Sequence[StageCost], 
     moments = []
     for phase in phases:
         if phase.kind == "finetune":
-            moments.append(held | _while_training(phase, stages, load))
+            training = _while_training(phase, stages, load)
+            # What a batch frees is kept, and its pieces do not all fit what is asked for next.
+            most = min(pilot.kept * pilot.threads, 2 * training["batch"])
+            moments.append(held | training | {"freed but kept": most})
         else:
             fitting = load.train * (1 + load.views) * _values_seen(phase, stages) * LINEAR_BYTES
-            moments.append(held | {"linear classifier": fitting})
-    return max(moments, key=lambda moment: sum(moment.values()))
+            moments.append(held | {"linear classifier": fitting, "freed but kept": pilot.kept})
+    highest = max(moments, key=lambda moment: sum(moment.values()))
+    return {what: size for what, size in highest.items() if size or what != "freed but kept"}
 
 
 def _values_seen(phase: Phase, stages: Sequence[StageCost]) -> int:

@@ -22,6 +22,7 @@ class Pilot:
             the similarity.
         pilot: of the pilot itself, where a run has still to take it.
         resident: bytes of the program with the network in it.
+        kept: bytes that a thread keeps of what it freed; `threads` that compute.
     """
 
     decode: float
@@ -42,6 +43,8 @@ class Pilot:
     evidence: float = 0.0
     pilot: float = 0.0
     resident: int = 0
+    kept: int = 0
+    threads: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,7 +79,7 @@ def measure(job: Job, rows: np.ndarray) -> tuple[np.ndarray, float, float]:
     """
     parts = []
     for start in range(0, len(rows), job.batch_size):
-        inputs = job.source.take(rows[start : start + job.batch_size])
+        inputs = job.source.take(rows[start : start + job.batch_size]).astype(np.float32)
         parts.append(predict(job.model, inputs, job.batch_size).astype(np.float64))
     logits, labels = np.concatenate(parts), job.labels[rows]
     weights = _judging_weights(job, labels, logits.shape[1])

@@ -33,8 +33,8 @@ class MapBank:
     rows: np.ndarray
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """float32 `(len(rows), H, W, channels)` for rows of the index."""
-        return np.asarray(self.maps[self.rows[rows]], dtype=np.float32)
+        """`(len(rows), H, W, channels)` for rows of the index, of the type of `maps`."""
+        return np.asarray(self.maps[self.rows[rows]])
 
 
 @dataclass(frozen=True)

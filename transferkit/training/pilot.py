@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transferkit.allocation import kept_bytes
 from transferkit.backbone.cost import layer_costs
 from transferkit.backbone.graph import Stage
 from transferkit.data.decode import decode_chunks
@@ -49,7 +50,14 @@ def pilot_features(extractor: Extractor, paths: Sequence[Path]) -> tuple[Pilot, 
     decode = (time.perf_counter() - started) / len(some)
     images = _filled(np.concatenate([chunk.images for chunk in chunks]), extractor)
     first, each = _timed(lambda: predict(extractor.network, images, len(images)))
-    found = Pilot(decode=decode, forward=each / len(images), first_forward=first, resident=resident_bytes())
+    found = Pilot(
+        decode=decode,
+        forward=each / len(images),
+        first_forward=first,
+        resident=resident_bytes(),
+        kept=kept_bytes(),
+        threads=2 * (os.cpu_count() or 1),  # TensorFlow has two pools of so many
+    )
     return found, images
 
 

@@ -45,7 +45,7 @@ def _erasing(sides: tuple[float, float], fill: float | None) -> Any:
     return keras.layers.RandomErasing((1.0, 1.0), scale=(sides[0] ** 2, sides[1] ** 2), fill_value=fill)
 
 
-# RandomContrast, -Erasing, -GaussianBlur and -Perspective draw their factor from 0 to a
+# RandomErasing, -GaussianBlur and -Perspective draw their factor from 0 to a
 # single number; a pair says both ends.
 LAYERS: Mapping[str, Callable[[Values], Any]] = {
     "translation": lambda v: keras.layers.RandomTranslation(v["y"], v["x"], **_filled(v)),
@@ -54,7 +54,6 @@ LAYERS: Mapping[str, Callable[[Values], Any]] = {
     "zoom": _zoom,
     "perspective": lambda v: keras.layers.RandomPerspective((1.0, 1.0), v["strength"], fill_value=GREY),
     "brightness": lambda v: keras.layers.RandomBrightness(v["strength"]),
-    "contrast": lambda v: keras.layers.RandomContrast((v["strength"], v["strength"])),
     "hue": lambda v: keras.layers.RandomHue((0.0, v["strength"])),
     "grayscale": lambda v: keras.layers.RandomGrayscale(1.0),
     "invert": lambda v: keras.layers.RandomInvert((1.0, 1.0)),

@@ -37,6 +37,20 @@ def solarize(values: Values) -> Change:
     return lambda image, draws: tf.where(image < values["threshold"], image, 255.0 - image)
 
 
+def contrast(values: Values) -> Change:
+    """Each channel's distance to its mean times a factor of 1 - strength to 1 + strength, clipped to 0..255.
+
+    What RandomContrast does, whose operations take seven times as long as TensorFlow's one.
+    """
+    strength = values["strength"]
+
+    def change(image: Any, draws: Draws) -> Any:
+        factor = draws.uniform((), 1 - strength, 1 + strength)
+        return tf.clip_by_value(tf.image.adjust_contrast(image, factor), 0.0, 255.0)
+
+    return change
+
+
 def saturation(values: Values) -> Change:
     """The saturation of HSV times a factor of 1 - strength to 1 + strength, at most 1; hue and value stay.
 
@@ -57,7 +71,8 @@ def saturated(image: Any, factor: Any) -> Any:
     value = tf.maximum(tf.maximum(red, green), blue)
     spread = value - tf.minimum(tf.minimum(red, green), blue)
     most = tf.math.divide_no_nan(value, spread)  # of a saturation of 1; grey has none to change
-    return value - (value - image) * tf.minimum(factor, most)
+    share = tf.minimum(factor, most)
+    return image * share + value * (1 - share)
 
 
 def pca_noise(values: Values, axes: np.ndarray) -> Change:
@@ -133,6 +148,7 @@ PLAIN: Mapping[str, Change] = {
     "quarter_turns": quarter_turns,
 }
 BY_VALUES: Mapping[str, Callable[[Values], Change]] = {
+    "contrast": contrast,
     "noise": noise,
     "saturation": saturation,
     "solarize": solarize,

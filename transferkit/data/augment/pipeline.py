@@ -29,7 +29,7 @@ from transferkit.data.decode import CROP_RATIO
 from transferkit.errors import UsageError
 
 # Part of the key of every view: raise it when a change here, or in a step, changes pixels.
-AUGMENT_VERSION = 4
+AUGMENT_VERSION = 5
 # What a step may be off by rounding.
 ROUNDING = 0.01
 # Draws by which a layer of whom nothing is known is tried on each picture.

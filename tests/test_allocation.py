@@ -1,0 +1,54 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+# A thread that makes and frees six arrays of 600 kB over and over: page faults of each time.
+PROGRAM = """
+import resource, sys, threading
+import numpy as np
+from transferkit.allocation import keep_memory, kept_bytes
+done = keep_memory() if sys.argv[1] == "kept" else False
+assert kept_bytes() == (64 * 2**20 if done else 0)
+def work():
+    for number in range(120):
+        if number == 20:
+            first.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+        several = [np.ones((3, 224, 224), np.float32) for _ in range(6)]
+        del several
+first = []
+thread = threading.Thread(target=work); thread.start(); thread.join()
+faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - first[0]
+print(int(done), faults / 100)
+"""
+GLIBC = pytest.mark.skipif("glibc" not in os.confstr("CS_GNU_LIBC_VERSION").lower(), reason="needs glibc")
+
+
+def ran(how: str, **environment: str) -> tuple[bool, float]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, how],
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kept, faults = done.stdout.split()
+    return kept == "1", float(faults)
+
+
+@GLIBC
+def test_freed_arrays_cost_no_page_faults_any_more():
+    done, faults = ran("kept")
+    assert done
+    assert faults < 1
+    assert ran("left")[1] > 300  # 147 pages of 4 kB an array
+
+
+@GLIBC
+@pytest.mark.parametrize(
+    "own", [{"MALLOC_ARENA_MAX": "2"}, {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=7"}]
+)
+def test_who_has_set_malloc_up_is_left_alone(own: dict[str, str]):
+    assert not ran("kept", **own)[0]
