@@ -25,16 +25,15 @@ print(int(done), faults / 100)
 GLIBC = pytest.mark.skipif("glibc" not in os.confstr("CS_GNU_LIBC_VERSION").lower(), reason="needs glibc")
 
 
-def ran(how: str, **environment: str) -> tuple[bool, float]:
+def started(program: str, *arguments: str, **environment: str) -> str:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, how],
-        env={**clean, **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    kept, faults = done.stdout.split()
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def ran(how: str, **environment: str) -> tuple[bool, float]:
+    kept, faults = started(PROGRAM, how, **environment).split()
     return kept == "1", float(faults)
 
 
@@ -44,6 +43,46 @@ def test_freed_arrays_cost_no_page_faults_any_more():
     assert done
     assert faults < 1
     assert ran("left")[1] > 300  # 147 pages of 4 kB an array
+
+
+@GLIBC
+def test_large_arrays_are_given_back():
+    program = """
+import threading
+import numpy as np
+from transferkit.allocation import keep_memory
+def held():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+def work():
+    several = [np.ones(20_000_000, np.uint8) for _ in range(10)]
+    most.append(held())
+    del several
+assert keep_memory()
+before, most = held(), []
+thread = threading.Thread(target=work); thread.start(); thread.join()
+print((most[0] - before) // 10**6, (held() - before) // 10**6)
+"""
+    most, after = map(int, started(program).split())
+    assert most > 190
+    assert after < 70
+
+
+@GLIBC
+def test_the_command_line_alone_asks_for_it():
+    program = """
+import sys
+from transferkit.allocation import kept_bytes
+from transferkit.cli import cli, main
+from click.testing import CliRunner
+assert CliRunner().invoke(cli, ["recipes"]).exit_code == 0
+assert not kept_bytes()
+sys.argv = ["transferkit", "--version"]
+try:
+    main()
+except SystemExit:
+    print(kept_bytes())
+"""
+    assert int(started(program).split()[-1]) == 64 * 2**20
 
 
 @GLIBC

@@ -23,6 +23,7 @@ from transferkit.cli import cli
 THEIRS = {
     "--table", "--rounds", "--method", "--epochs", "--redecide", "--decide", "--test", "--cold", "--part",
     "--logdir", "--full", "--ink", "--dim", "--rule", "--train", "--val", "--other", "--paper",
+    "--plain-memory",
 }  # fmt: skip
 INNER = re.compile(r"\$\(.*?\)")
 COLOURS = {"cat": (40, 60, 200), "dog": (40, 180, 60), "owl": (210, 50, 40)}

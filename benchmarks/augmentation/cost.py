@@ -11,6 +11,7 @@ commands keep it (`transferkit.allocation`), for both ways, or left as it is wit
 
 import argparse
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -76,26 +77,36 @@ def ours(paths: list[Path], policy: str, kept: bool) -> Callable[[int], Any]:
     return epoch
 
 
-def rate(epoch: Callable[[], Any]) -> float:
-    """Images a second of a whole epoch, its making included."""
-    started = time.perf_counter()
+def rate(epoch: Callable[[], Any]) -> tuple[float, float, float]:
+    """Images a second of a whole epoch, its making included; of an image page faults and processor ms."""
+    used, started, before = time.process_time(), time.perf_counter(), page_faults()
     images = sum(len(batch[0]) for batch in epoch())
-    return images / (time.perf_counter() - started)
+    seconds, milliseconds = time.perf_counter() - started, 1e3 * (time.process_time() - used)
+    return images / seconds, (page_faults() - before) / images, milliseconds / images
+
+
+def page_faults() -> int:
+    """Of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def throughput(folder: Path, policy: str, rounds: int) -> None:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     ways = {"anew": ours(paths, policy, False), "kept": ours(paths, policy, True)}
     plain = guide(folder)
-    found: dict[str, list[float]] = {"guide": [], **{name: [] for name in ways}}
+    epochs: dict[str, list[tuple[float, float, float]]] = {"guide": [], **{name: [] for name in ways}}
     for number in range(rounds + 1):
-        found["guide"].append(rate(lambda: plain))
+        epochs["guide"].append(rate(lambda: plain))
         for name, epoch in ways.items():
-            found[name].append(rate(lambda: epoch(number)))  # noqa: B023
-    found = {name: rates[1:] for name, rates in found.items()}  # the first epoch traces
+            epochs[name].append(rate(lambda: epoch(number)))  # noqa: B023
+    # The first epoch traces.
+    found = {name: [one for one, _, _ in each[1:]] for name, each in epochs.items()}
     for name, rates in found.items():
+        faults = statistics.median(one for _, one, _ in epochs[name][1:])
+        used = _shown([one for _, _, one in epochs[name][1:]], ".2f")
         ratios = [own / other for own, other in zip(rates, found["guide"], strict=True)]
-        print(f"{name}: {_shown(rates, '.0f')} images/s, {_shown(ratios, '.2f')} times the guide")
+        told = f"{_shown(rates, '.0f')} images/s, {_shown(ratios, '.2f')} times the guide"
+        print(f"{name}: {told}; of an image {used} ms of the processor, {faults:.0f} page faults")
 
 
 def bank(folder: Path, weights_dir: Path, backbone: str, policy: str, rounds: int) -> None:

@@ -41,7 +41,6 @@ class _Group(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        keep_memory()
         progress.show()
         # What Pillow has to say of a file, it says again as an error where it matters.
         warnings.filterwarnings("ignore", module="PIL")
@@ -77,5 +76,6 @@ for command in COMMANDS:
 
 
 def main() -> None:
-    """The entry point `transferkit`."""
+    """The entry point `transferkit`: the process is ours."""
+    keep_memory()
     cli()

@@ -243,7 +243,7 @@ def _memory(phases: Sequence[Phase], pilot: Pilot, stages: Sequence[StageCost], 
     for phase in phases:
         if phase.kind == "finetune":
             training = _while_training(phase, stages, load)
-            # What a batch frees is kept, and its pieces do not all fit what is asked for next.
+            # Small arrays of a batch are kept beside what is held: measured, see docs/decision.md.
             most = min(pilot.kept * pilot.threads, 2 * training["batch"])
             moments.append(held | training | {"freed but kept": most})
         else:

@@ -22,7 +22,7 @@ class Pilot:
             the similarity.
         pilot: of the pilot itself, where a run has still to take it.
         resident: bytes of the program with the network in it.
-        kept: bytes that a thread keeps of what it freed; `threads` that compute.
+        kept: bytes that a thread is allowed for small arrays that it freed and keeps; `threads` that compute.
     """
 
     decode: float
