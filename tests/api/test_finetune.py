@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -342,6 +343,10 @@ def test_every_policy_runs(photos: Path, tmp_path: Path, policy: str):
     run = finetune(photos, recipe(strategy="full", epochs=1, augment=policy), out=tmp_path / "run")
     (epoch,) = pd.read_csv(run.folder / "history.csv").query("epoch > 0").to_dict("records")
     assert np.isfinite([epoch["loss"], epoch["val_loss"]]).all()
+    # No step of the policy is in the model: it has the layers of one that was trained without.
+    model = keras.models.load_model(run.folder / "model.keras", compile=False)
+    layers = {type(layer).__name__ for layer in model._flatten_layers()}
+    assert not [name for name in layers if name.startswith(("Random", "Mix", "Cut", "AutoContrast"))]
     fed = run.numbers["decision"]["augment"].get("fed", "")
     assert fed.startswith("finetune: ") is (policy != "none")
     told = [reason for reason in run.plan["reasons"] if reason.startswith("Augmentation")]
@@ -358,7 +363,8 @@ def test_views_are_averaged_and_their_gain_is_told(photos: Path, tmp_path: Path)
     found = evaluate(run, photos, views="10crop")
     assert found.gain is not None and found.plain is not None and found.passes == 10
     assert found.plain == plain.metrics
-    assert repr(found).splitlines()[-1].startswith("10crop: ")
+    told = f"10crop: {100 * found.gain.value:+.1f} points (95% {100 * found.gain.low:+.1f} to "
+    assert repr(found).splitlines()[-1].startswith(told)
     assert found.gain.value == pytest.approx(found.metrics.top1 - plain.metrics.top1)
     assert found.gain.low <= found.gain.value <= found.gain.high
     assert list(found.predictions["path"]) == list(plain.predictions["path"])

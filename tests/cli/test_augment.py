@@ -31,6 +31,44 @@ def test_a_sheet_has_images_their_versions_and_the_steps(toy: object, photos: Pa
     assert list(tmp_path.glob(".*")) == []
 
 
+def tiles(sheet: Path) -> np.ndarray:
+    """uint8 `(8, 8, 128, 128, 3)` of a sheet: rows of an image and its seven versions."""
+    with Image.open(sheet) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    tops, lefts = 24 + 134 * np.arange(8), 6 + 134 * np.arange(8) + 12 * (np.arange(8) > 0)
+    return np.stack([[pixels[top : top + 128, left : left + 128] for left in lefts] for top in tops])
+
+
+def test_tiles_are_the_images_and_what_the_policy_makes_of_them(toy: object, tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (64, 1))
+    for number in range(8):
+        file = tmp_path / "ramps" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(ramp // (1 + number % 3)).save(file)
+    policy = tmp_path / "mirrored.yaml"
+    policy.write_text("- horizontal_flip: {probability: 1}\n")
+    result = run(tmp_path / "ramps", *TOY, "--policy", policy, "--sheet", tmp_path / "sheet.png")
+    assert result.exit_code == 0, result.output
+    found = tiles(tmp_path / "sheet.png").astype(int)
+    assert found[:, 0].std(axis=(1, 2)).min() > 2  # pictures, not paper
+    # The first column is what evaluation sees, and each other one its mirror image.
+    for version in range(1, 8):
+        mirrored = np.abs(found[:, version] - found[:, 0, :, ::-1]).mean(axis=(1, 2, 3))
+        assert (mirrored < 0.1 * np.abs(found[:, version] - found[:, 0]).mean(axis=(1, 2, 3))).all()
+
+
+def test_mixing_blends_the_images_of_a_column(toy: object, photos: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "mixed.yaml"
+    policy.write_text("- mixup: {alpha: 1.0}\n")
+    result = run(photos, *TOY, "--policy", policy, "--sheet", tmp_path / "sheet.png")
+    assert result.exit_code == 0, result.output
+    assert "mixup: the images of a column are the batch that is blended" in result.stdout
+    found = tiles(tmp_path / "sheet.png").mean(axis=(2, 3))  # colours
+    plain, mixed = found[:, :1], found[:, 1:]
+    assert np.abs(mixed - plain).max() > 30  # other ones than the images have
+    assert mixed.min() > plain.min() - 3 and mixed.max() < plain.max() + 3  # and between theirs
+
+
 def test_auto_says_what_was_measured(toy: object, photos: Path, tmp_path: Path) -> None:
     result = run(photos, *TOY, "--policy", "auto", "--sheet", tmp_path / "sheet.png")
     assert result.exit_code == 0, result.output
@@ -59,7 +97,7 @@ def test_steps_lists_every_step_and_policy() -> None:
             ("photos", "--policy", "strongg", "--sheet", "x.png"),
             "unknown policy 'strongg'. Did you mean 'strong'",
         ),
-        (("photos", "--policy", "none", "--sheet", "x.png"), "changes no single image"),
+        (("photos", "--policy", "none", "--sheet", "x.png"), "changes no image"),
         (("nowhere", "--policy", "light", "--sheet", "x.png"), "nowhere"),
         (("photos", "--policy", "light", "--sheet", "no/x.png"), "--sheet no/x.png: no such folder"),
     ],

@@ -70,6 +70,11 @@ def test_predict_and_evaluate_answer_from_the_run(toy: object, photos: Path, tmp
     found = run("evaluate", tmp_path / "run", photos, "--json", "--predictions", tmp_path / "p.csv")
     assert json.loads(found.stdout)["metrics"]["n"] == 60
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 61
+    plain = json.loads(found.stdout)["metrics"]
+    viewed = json.loads(run("evaluate", tmp_path / "run", photos, "--json", "--views", "10crop").stdout)
+    assert (viewed["views"], viewed["passes"], viewed["plain_metrics"]) == ("10crop", 10, plain)
+    assert viewed["gain"]["value"] == pytest.approx(viewed["metrics"]["top1"] - plain["top1"])
+    assert viewed["gain"]["low"] <= viewed["gain"]["value"] <= viewed["gain"]["high"]
 
 
 def test_predict_fails_for_a_file_it_cannot_read_and_still_answers_for_the_rest(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,16 @@ import pandas as pd
 from transferkit.api.inputs import Data, check_source, open_data
 from transferkit.api.planning import decided
 from transferkit.backbone.catalogue import lookup
-from transferkit.data.augment.keys import keys_of
+from transferkit.data.augment.keys import keys_of, mixing_key
 from transferkit.data.augment.policy import Policy, load_policy
 from transferkit.data.decode import DecodePolicy, decode
 from transferkit.data.index import Index
 from transferkit.errors import DataError, UnreadableImage, UsageError
 from transferkit.planning.resizing import decide_resize
 from transferkit.recipe import AUTO, Asking, Recipe, recipe_of
+
+if TYPE_CHECKING:
+    from transferkit.data.augment.pipeline import Pipeline
 
 # Of a sheet: images, and versions of each beside itself.
 ROWS, VERSIONS = 8, 7
@@ -47,8 +50,8 @@ class Augmented:
         """The policy's steps, numbered, and why they are these."""
         steps = [f"{number}. {step}" for number, step in enumerate(self.policy.steps, start=1)]
         mixing = ", ".join(step.name for step in self.policy.mixing)
-        not_drawn = [f"not drawn: {mixing}, which blends images of a batch"] if mixing else []
-        return [*steps, *([self.why] if self.why else []), *not_drawn]
+        mixed = [f"{mixing}: the images of a column are the batch that is blended"] if mixing else []
+        return [*steps, *([self.why] if self.why else []), *mixed]
 
     def save(self, target: str | Path) -> None:
         """Draw the contact sheet, a PNG: each image, what the policy makes of it, the steps below.
@@ -85,7 +88,7 @@ def check_sheet(target: Path, option: str = "") -> None:
 def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     """Up to 8 images, classes in turn, and 7 versions of each by the recipe's policy.
 
-    Mixing is not among them: it blends images of a batch.
+    Where batches are mixed, the images are one, anew for each version.
 
     Args:
         data: as `finetune` takes it.
@@ -94,7 +97,7 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
         settings: keys of the recipe that win over it, such as `augment="standard"`.
 
     Raises:
-        UsageError: no such policy; or one that does nothing to an image.
+        UsageError: no such policy; or one that does nothing.
         UnknownName, RecipeError: see `Recipe`.
         DataError: not one image can be read.
     """
@@ -104,18 +107,27 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     recipe = recipe_of(recipe, settings)
     check_source(data)
     policy, why = _policy(data, recipe)
-    if not policy.own:
-        raise UsageError(f"policy {policy.name} changes no single image: there is nothing to draw.")
+    if not policy.steps:
+        raise UsageError(f"policy {policy.name} changes no image: there is nothing to draw.")
     size = lookup(recipe.backbone).image_size if recipe.image_size == AUTO else int(recipe.image_size)
     index = open_data(data, recipe.exclude)
     plain = DecodePolicy(size_px=size, resize=_resize(index, recipe))
     names, originals, larger = _some(index, plain, recipe.seed, SAMPLE if policy.has("pca_noise") else ROWS)
     axes = colour_axes(originals)
     names, originals, larger = names[:ROWS], originals[:ROWS], larger[:ROWS]
-    made = pipeline(policy.without_mixing(), size, axes, seen=plain.seen)
-    rows = np.arange(len(larger))
-    versions = [made.changed(larger, keys_of(rows, recipe.seed, number)) for number in range(VERSIONS)]
+    made = pipeline(policy, size, axes, seen=plain.seen)
+    versions = [_version(made, larger, recipe.seed, number) for number in range(VERSIONS)]
     return Augmented(policy, why, names, originals, np.stack(versions, axis=1).round().astype(np.uint8))
+
+
+def _version(made: "Pipeline", images: np.ndarray, seed: int, number: int) -> np.ndarray:
+    """Float32 `(n, S, S, 3)`: the images as an epoch of that number would have them, in one batch."""
+    keys = keys_of(np.arange(len(images)), seed, number)
+    changed = made.changed(images, keys)
+    if not made.mixers:
+        return changed
+    mixed, _ = made.mixed(changed, np.eye(len(images), dtype=np.float32), mixing_key(keys))
+    return np.asarray(mixed)[: len(images)]  # a layer that repeats images gives more
 
 
 def _policy(data: Data, recipe: Recipe) -> tuple[Policy, str]:

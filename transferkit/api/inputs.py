@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from transferkit.backbone.catalogue import BackboneSpec
 from transferkit.cache import cache_root
 from transferkit.data.decode import DecodePolicy
@@ -133,7 +135,8 @@ def check_layers(recipe: Recipe, spec: BackboneSpec) -> None:
     if any(step.layer for step in policy.steps):
         from transferkit.data.augment.pipeline import pipeline
 
-        pipeline(policy, spec.image_size if recipe.image_size == AUTO else int(recipe.image_size))
+        size = spec.image_size if recipe.image_size == AUTO else int(recipe.image_size)
+        pipeline(policy, size, np.eye(3))  # the run's own axes are of its images
 
 
 def check_cache() -> None:

@@ -8,12 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from transferkit.data.augment.keys import keys_of
+from transferkit.data.augment.keys import keys_of, mixing_key
 from transferkit.data.balance import sample_weights
 from transferkit.data.decode import DecodePolicy, decode_batch
-
-# Tells the seed of a batch's mixing from those of its first image.
-MIXING = 0x2545F491
 
 
 class Source(Protocol):
@@ -144,9 +141,7 @@ class Augmentation:
         images = self.pipeline.images(images, keys)
         if self.mixes:
             shares = tf.one_hot(labels, self.classes) if labels.shape.rank == 1 else labels
-            # Else what the first image drew for itself would say with whom it is mixed.
-            key = tf.bitwise.bitwise_xor(keys[0], MIXING)
-            images, labels = self.pipeline.mixed(images, shares, key)
+            images, labels = self.pipeline.mixed(images, shares, mixing_key(keys))
         return images, labels, keys
 
 

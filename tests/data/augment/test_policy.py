@@ -53,6 +53,7 @@ def test_a_policy_is_the_same_after_yaml(tmp_path: Path):
         ([{"random_crop": {"probability": 0.5}}], "every image is cut to the input's size"),
         (["random_crop", "random_resized_crop"], "one crop is enough"),
         (["torch.Thing"], "unknown step 'torch.Thing'"),
+        (["keras_cv."], "unknown step 'keras_cv.'"),
         ("blur", "a list of steps is needed"),
     ],
 )

@@ -140,11 +140,20 @@ def test_pca_noise_follows_the_colours_of_train():
     assert moved[:, 0].std() == pytest.approx(expected, rel=0.35)
 
 
+def test_pca_noise_without_colours_is_refused():
+    with pytest.raises(ValueError, match="follows the colour axes of some images"):
+        pipeline(policy_from(["pca_noise"]), SIZE)
+
+
 def test_equalize_and_autocontrast_use_the_whole_range():
     dull = 100 + PICTURES / 10
     assert np.allclose(np.ptp(changed("autocontrast", dull), axis=(1, 2)), 255, atol=0.01)
-    spread = changed("equalize", dull)
-    assert np.ptp(spread, axis=(1, 2)).min() > 200
+    spread = changed("equalize", 60 + PICTURES / 2)
+    assert np.ptp(spread, axis=(1, 2)).min() > 250
+    # As many values of each channel below each quarter of the range as its share of it.
+    for quarter in (0.25, 0.5, 0.75):
+        below = (spread <= 255 * quarter).mean(axis=(1, 2))
+        assert np.abs(below - quarter).max() < 0.06
 
 
 def test_blur_keeps_the_mean_and_smooths():

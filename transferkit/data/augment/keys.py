@@ -1,9 +1,12 @@
 """What all that is drawn for an image starts from: a number of (seed, epoch, image) and of nothing else."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+# Tells the seed of a batch's mixing from those of its first image.
+MIXING = 0x2545F491
 # Odd 64-bit constants of splitmix64 (Steele 2014), which spreads every bit over all others.
 _STEP, _FIRST, _SECOND = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
@@ -24,6 +27,15 @@ def keys_of(images: np.ndarray, seed: int, epoch: int, times: np.ndarray | int =
     halves = np.stack([mixed >> np.uint64(32), mixed & np.uint64(0xFFFFFFFF)], axis=1)
     keys: np.ndarray = halves.astype(np.uint32).view(np.int32)
     return keys
+
+
+def mixing_key(keys: Any) -> Any:
+    """int32 `(2,)`: what the mixing of a batch of these keys starts from, arrays or tensors.
+
+    It is made of the first, and not that itself: else what the first image drew for itself would say with
+    whom it is mixed.
+    """
+    return keys[0] ^ MIXING
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

@@ -75,8 +75,14 @@ def saturated(image: Any, factor: Any) -> Any:
     return image * share + value * (1 - share)
 
 
-def pca_noise(values: Values, axes: np.ndarray) -> Change:
-    """Colour moved along the columns of `axes`, see `colour_axes`."""
+def pca_noise(values: Values, axes: np.ndarray | None) -> Change:
+    """Colour moved along the columns of `axes`, see `colour_axes`.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if axes is None:
+        raise ValueError("pca_noise follows the colour axes of some images: give `axes`")
 
     def change(image: Any, draws: Draws) -> Any:
         shift = tf.linalg.matvec(tf.constant(axes, tf.float32), values["sigma"] * draws.normal((3,)))

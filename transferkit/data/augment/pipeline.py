@@ -158,7 +158,7 @@ def _change(step: Step, size: int, axes: np.ndarray | None, seen: float) -> Chan
     if step.layer:
         return named_change(step)
     if name == "pca_noise":
-        return pca_noise(values, np.zeros((3, 3)) if axes is None else axes)
+        return pca_noise(values, axes)
     if name == "color_jitter":
         return _jitter(values)
     if name in PLAIN:

@@ -137,8 +137,8 @@ def policy_from(steps: Any, name: str = "own") -> Policy:
 
 def _step(given: Any) -> Step:
     name, values = _named(given)
-    package = name.partition(".")[0]
-    if name not in STEPS and ("." not in name or package not in PACKAGES):
+    package, _, layer = name.partition(".")
+    if name not in STEPS and (not layer or package not in PACKAGES):
         raise unknown_name("step", name, STEPS, "'transferkit augment --steps' lists all.")
     values = dict(values)
     spec = STEPS.get(name)
