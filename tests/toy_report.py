@@ -36,6 +36,28 @@ def make_report(*, labels=None, predicted=None, classes=10, splits=("val", "test
     return Report(**{**_fields(names, counts), "splits": dict.fromkeys(splits, found), **changes})
 
 
+DECIDED = Decision(
+    quadrant="different-lots",
+    similarity="different",
+    amount="lots",
+    reasons=("317 images a class are lots",),
+    phases=({"phase": "thaw", "freeze_depth": 1, "learning_rate": 0.00075},),
+    tried={"linear": tuple(
+        dict(features=f"means of stage{number}", classifier="discriminant", views=0,
+             score=0.61 + number / 100, nll=1.07 - number / 100)
+        for number in (1, 2)
+    )},
+    stages=tuple(dict(name=f"stage{n}", cut=f"add{n}", size_px=112 // n, channels=24 * n) for n in (1, 2)),
+    freeze=tuple(
+        dict(phase="thaw", stage=f"stage{n}", trains=("nothing", "all")[n - 1], batch_norm="frozen",
+             rate_share=(n - 1) * 0.75, weights=("stayed", "moved")[n - 1], scales="stayed",
+             statistics="stayed", parameters=4321 * n)
+        for n in (1, 2)
+    ),
+    gauges=({"words": "Similarity: .37 of .41", "place": 45, "low": "similar", "high": "different"},),
+)  # fmt: skip
+
+
 def make_full_report(folder=None, *, classes=10, images=300, names=None, **changes):
     """A report with every part there is; with a `folder` the pictures it names are written there."""
     random = np.random.default_rng(0)
@@ -60,6 +82,9 @@ def make_full_report(folder=None, *, classes=10, images=300, names=None, **chang
             thumbnail=files[0], heat=files[1],
         )  # fmt: skip
 
+    def suspect(one, like):
+        return replace(one, like=(like.thumbnail,), neighbours=(like.path,))
+
     shown = tuple(picture(number, names[number % classes]) for number in range(4))
     fields = {
         "class_names": names,
@@ -79,7 +104,7 @@ def make_full_report(folder=None, *, classes=10, images=300, names=None, **chang
             [f"{names[0]}/{number}.jpg" for number in range(half)], "test",
         ),
         "gallery": Gallery(mistakes=shown[:2], wrong=9, unsure=shown[2:3]),
-        "doubts": Doubts(suspects=(replace(shown[3], like=(shown[0].thumbnail,)),), images=images, doubted=5),
+        "doubts": Doubts(suspects=(suspect(shown[3], shown[0]),), images=images, doubted=5),
         "growth": grow(((100.0, 0.5), (200.0, 0.6), (400.0, 0.7)), judged=200, trained=500, classes=classes),
         "stage_probes": {"stage1": 0.5, "stage2": 0.7, "all": 0.8},
         "over_linear": paired(np.arange(100) < 50, np.arange(100) >= 40),
@@ -87,6 +112,14 @@ def make_full_report(folder=None, *, classes=10, images=300, names=None, **chang
             name="runs/old", backbone="vgg16", top1=0.5, own_top1=0.6,
             paired=paired(np.arange(100) < 50, np.arange(100) < 60),
         ),
+        "decision": DECIDED,
+        "history": tuple(
+            dict(phase="thaw", epoch=epoch, loss=2.5 - epoch / 8, val_loss=2.25 - epoch / 16, top1=0.375,
+                 val_top1=0.4375 + epoch / 32, learning_rate=0.00075 / (1 + epoch), seconds=1.5)
+            for epoch in range(3)
+        ),
+        "linear_top5": {"val": 0.625, "test": 0.65} if classes > 5 else {},
+        "baseline_top5": {"val": 0.51, "test": 0.52} if classes > 5 else {},
         "cost": Cost(
             parameters=10**6, macs=10**8, file_bytes=10**6, activation_bytes=10**7, images_per_second=50.0,
             device="cpu, batches of 16", image_size=224,

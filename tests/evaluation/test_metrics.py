@@ -130,8 +130,11 @@ def test_ece_by_hand():
 
 
 def test_majority_answers_the_most_frequent_class_of_train():
-    assert metrics.majority_top1(np.array([2, 2, 0]), np.array([2, 0, 0, 0])) == 1 / 4
-    assert metrics.majority_top1(np.array([1, 0, 1, 0]), np.array([0, 0, 1])) == 2 / 3
+    assert metrics.majority_top_k(np.array([2, 2, 0]), np.array([2, 0, 0, 0])) == 1 / 4
+    assert metrics.majority_top_k(np.array([1, 0, 1, 0]), np.array([0, 0, 1])) == 2 / 3
+    # 4 comes three times, 1 twice, then 0 before 2 as the lower number
+    train = np.array([4, 4, 4, 1, 1, 2, 0])
+    assert metrics.majority_top_k(train, np.array([4, 1, 0, 2, 3]), 3) == 3 / 5
 
 
 def test_the_entry_of_a_split_survives_json(split):

@@ -164,7 +164,7 @@ def test_a_large_report_is_small(tmp_path: Path):
 
 def test_the_cell_of_the_data_is_lit(tmp_path: Path):
     text = page.render(make_full_report(), tmp_path)
-    assert re.findall(r'<td class="lit">([\w-]+)', text) == ["finetune-top"]
+    assert re.findall(r'<td class="lit">([\w-]+)', text) == ["finetune-deep"]
 
 
 def test_what_to_do_next_is_never_empty(tmp_path: Path):

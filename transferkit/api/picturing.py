@@ -115,9 +115,10 @@ def _features(work: Work, best: Candidate) -> tuple[FeatureSet, float | None]:
 
 
 def _suspect(work: Work, rows: np.ndarray, one: Suspect, names: Sequence[str]) -> Picture:
-    row = int(rows[one.row])
+    row, paths = int(rows[one.row]), work.index.files["path"]
     return Picture(
-        path=str(work.index.files["path"].iloc[row]),
+        path=str(paths.iloc[row]),
+        neighbours=tuple(str(paths.iloc[int(rows[place])]) for place in one.neighbours),
         split=str(work.index.files["split"].iloc[row]),
         label=names[one.label],
         answer=names[one.suggested],

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from transferkit import runs
 from transferkit.api.augmenting import usable_policy
+from transferkit.api.baselines import simple_answers
 from transferkit.api.candidates import kept_reason
 from transferkit.api.work import Candidate, Work
 from transferkit.backbone.graph import Stage
@@ -16,7 +15,6 @@ from transferkit.data.splits import SPLITS, intersections
 from transferkit.reports.gauges import gauges
 from transferkit.strategies import Phase
 from transferkit.training.device import Device
-from transferkit.training.linear import score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +36,6 @@ def make_report(
     from transferkit.evaluation.report import Report
 
     assert base.fitted is not None
-    labels = {split: work.labels[rows] for split, rows in work.rows.items()}
     measure = "map" if work.multilabel else "top1"
     return Report(
         title=Path(data).resolve().name,
@@ -49,8 +46,7 @@ def make_report(
         strategy=work.plan.strategy,
         decision=_decision(work, best),
         splits=_metrics(work, best),
-        linear_score={s: score(p, labels[s])[0] for s, p in base.probabilities.items()},
-        baseline_score={s: _baseline(labels["train"], labels[s]) for s in best.probabilities},
+        **simple_answers(work, base),
         kept=best.name,
         kept_reason=kept_reason(work, base, best),
         over_linear=_over_linear(work, base, best),
@@ -222,16 +218,6 @@ def _threshold(work: Work, best: Candidate) -> float:
     from transferkit.evaluation.multilabel import choose_threshold
 
     return choose_threshold(best.probabilities["val"], work.labels[work.rows["val"]])
-
-
-def _baseline(train: np.ndarray, labels: np.ndarray) -> float:
-    """What an answer that looks at no image reaches."""
-    from transferkit.evaluation.metrics import majority_top1
-    from transferkit.evaluation.multilabel import mean_average_precision
-
-    if labels.ndim == 2:
-        return mean_average_precision(np.tile(train.mean(axis=0), (len(labels), 1)), labels)
-    return majority_top1(train, labels)
 
 
 def _shown(phase: Phase, best: Candidate) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class Picture:
         thumbnail: file of the picture in the run folder; "" where there is none.
         heat: likewise of the picture with what spoke for the answer laid over it.
         like: files of pictures of the answer's class that it resembles.
+        neighbours: paths of the images of the answer's class that it resembles most, drawn or not, the
+            nearest first.
     """
 
     path: str
@@ -34,6 +36,7 @@ class Picture:
     thumbnail: str = ""
     heat: str = ""
     like: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

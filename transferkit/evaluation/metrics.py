@@ -223,11 +223,12 @@ def ece(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:
     return float(np.abs(np.bincount(numbers, confidence - hits)).sum() / len(hits))
 
 
-def majority_top1(train_labels: Ints, labels: Ints) -> float:
-    """The top-1 of always answering train's most frequent class, the lowest number on ties."""
+def majority_top_k(train_labels: Ints, labels: Ints, k: int = 1) -> float:
+    """The top-k of always answering train's k most frequent classes, the lowest numbers on ties."""
     if len(train_labels) == 0 or len(labels) == 0:
         raise ValueError("the majority class needs at least one image in train and in the split")
-    return float((np.asarray(labels) == np.bincount(train_labels).argmax()).mean())
+    most = np.argsort(-np.bincount(train_labels), kind="stable")[:k]
+    return float(np.isin(labels, most).mean())
 
 
 def _check(probabilities: Floats, labels: Ints, classes: int) -> None:

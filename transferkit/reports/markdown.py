@@ -3,10 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from transferkit.evaluation.crossval import CrossValidation
-from transferkit.evaluation.paired import Against
 from transferkit.evaluation.report import MEASURES, Decision, Report
 from transferkit.reports import multilabel
+from transferkit.reports.beside import Beside, beside
 from transferkit.reports.data import data_section
 from transferkit.reports.decision import (
     augment_section,
@@ -113,24 +115,10 @@ def _range(ends: tuple[float, float]) -> str:
 
 def _comparison(report: Report) -> str:
     """What the model is worth beside the two simplest answers."""
-    splits, measure = list(report.splits), MEASURES[report.measure]
-    scores: dict[str, Mapping[str, float]] = {
-        f"{measure} of {BASELINES[report.measure]}": report.baseline_score,
-        **({PIXELS: report.pixels_score} if report.pixels_score else {}),
-        f"{measure} of the linear classifier": report.linear_score,
-        f"**{measure} of this model**": {split: report.score(split) for split in splits},
-    }
-    rows = [
-        [label, *(percent(found[split]) if split in found else "" for split in splits)]
-        for label, found in scores.items()
-    ]
-    details = multilabel.DETAILS if report.multilabel else DETAILS
-    rows += [_detail(report, label, key) for label, key in details.items()]
-    if report.against is not None:
-        rows.insert(0, _earlier(report.against, report.headline, splits))
+    splits = list(report.splits)
     why = f": {clause(report.kept_reason)}" if report.kept_reason else ""
     parts = [
-        table(["", *splits], rows, len(splits)),
+        table(["", *splits], [_beside(row, splits) for row in beside(report)], len(splits)),
         multilabel.explained(report) if report.multilabel else "",
         text(over_linear_words(report)),
         text(against_words(report.against)) if report.against else "",
@@ -139,23 +127,10 @@ def _comparison(report: Report) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _earlier(found: Against, judged: str, splits: Sequence[str]) -> list[str]:
-    label = f"top-1 of {text(found.name)} ({found.paired.n} images of both)"
-    return [label, *(percent(found.top1) if split == judged else "" for split in splits)]
-
-
-BASELINES = {"top1": "always train's most frequent class", "map": "the same answer for every image"}
-PIXELS = "top-1 of logistic regression on 16 x 16 pixels"
-DETAILS = {
-    "macro F1": "macro_f1",
-    "balanced accuracy": "balanced_accuracy",
-    "log-loss (lower is better)": "nll",
-    "calibration error, ECE (lower is better)": "ece",
-}
-
-
-def _detail(report: Report, label: str, key: str) -> list[str]:
-    return [f"{label} of this model", *(f"{getattr(s, key):.3f}" for s in report.splits.values())]
+def _beside(row: Beside, splits: Sequence[str]) -> list[str]:
+    shown = percent if row.share else "{:.3f}".format
+    label = f"**{text(row.label)}**" if row.own else text(row.label)
+    return [label, *(shown(row.values[split]) if split in row.values else "" for split in splits)]
 
 
 def _cross_validation(found: Mapping[str, CrossValidation]) -> str:
@@ -235,13 +210,17 @@ def _per_class(report: Report) -> str:
 
 
 def _confused(report: Report, drawn: Collection[str]) -> str:
-    pairs = report.confused(report.headline)
+    split, pairs = report.single_label(report.headline), report.confused(report.headline)
     if not pairs:
         found = f"No {report.headline} image was taken for another class."
     else:
         rows = [[name(p.label), name(p.predicted), str(p.images), percent(p.share)] for p in pairs]
         header = ["class", "taken for", "images", "share of the class"]
-        found = "Confused most often:\n\n" + table(header, rows, 2)
+        off_diagonal = split.confusion.copy()
+        np.fill_diagonal(off_diagonal, 0)
+        rest = np.count_nonzero(off_diagonal) - len(pairs)
+        more = f"\n\nThe other {rest} pairs are in `report.html`." if rest else ""
+        found = "Confused most often:\n\n" + table(header, rows, 2) + more
     return "\n\n".join(
         [found, *([_picture("confusion", "Confusion matrix")] if "confusion" in drawn else [])]
     )

@@ -4,11 +4,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transferkit.evaluation.report import MEASURES, Report
+from transferkit.evaluation.report import Report
 from transferkit.printable import visible
-from transferkit.reports import drawings, facts, figures, matrix, multilabel, sections
-from transferkit.reports.cells import Cell, Table, cell, share, table
-from transferkit.reports.markdown import BASELINES, DETAILS, PIXELS
+from transferkit.reports import drawings, facts, figures, matrix, sections
+from transferkit.reports.beside import BASELINES, beside
+from transferkit.reports.cells import Table, fraction, share, table
 from transferkit.reports.trust import against_words, over_linear_words
 
 if TYPE_CHECKING:
@@ -153,21 +153,9 @@ def _interval(ends: tuple[float, float]) -> str:
 
 
 def _compared(report: Report) -> Table:
-    splits, measure = list(report.splits), MEASURES[report.measure]
-    scores = {
-        f"{measure} of {BASELINES[report.measure]}": report.baseline_score,
-        **({PIXELS: report.pixels_score} if report.pixels_score else {}),
-        f"{measure} of the linear classifier": report.linear_score,
-        f"{measure} of this model": {split: report.score(split) for split in splits},
-    }
+    splits = list(report.splits)
     rows: list[list[Any]] = [
-        [label, *(share(found[split]) if split in found else "" for split in splits)]
-        for label, found in scores.items()
+        [row.label, *((share if row.share else fraction)(row.values.get(split)) for split in splits)]
+        for row in beside(report)
     ]
-    for label, key in (multilabel.DETAILS if report.multilabel else DETAILS).items():
-        rows.append([label, *(_number(getattr(found, key)) for found in report.splits.values())])
     return table(["", *splits], rows)
-
-
-def _number(value: float) -> Cell:
-    return cell(value, f"{value:.3f}")

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from transferkit.evaluation.gallery import Picture
 from transferkit.evaluation.remarks import surely_below
-from transferkit.evaluation.report import Decision, Report
+from transferkit.evaluation.report import MEASURES, Decision, Report
 from transferkit.printable import visible
 from transferkit.reports import trust as told
 from transferkit.reports.cells import Row, Table, cell, fraction, share, table
@@ -99,7 +99,7 @@ def decision(report: Report) -> dict[str, Any]:
             ["classifier", "each fold, %", "mean", "95 % interval", "images"],
             [
                 [
-                    phase,
+                    f"{phase}, {MEASURES[one.measure]}",
                     ", ".join(f"{100 * score:.1f}" for score in one.scores),
                     share(one.mean),
                     f"{100 * one.ci95[0]:.1f} to {100 * one.ci95[1]:.1f} %",
@@ -212,8 +212,8 @@ def doubts(report: Report, folder: Path) -> dict[str, Any] | None:
         "words": told.doubts_words(report).replace("`", ""),
         "lost": _lost(found.suspects, folder),
         "shown": _photos(found.suspects, folder, "s", "looks more like"),
-        "rows": _rows(found.suspects[:LISTED_SUSPECTS], "s"),
-        "header": ["file", "class", "suggested", "p of it", "p of the class"],
+        "rows": _rows(found.suspects[:LISTED_SUSPECTS], "s", near=True),
+        "header": ["file", "class", "suggested", told.RESEMBLES, "p of it", "p of the class"],
     }
 
 
@@ -222,6 +222,7 @@ def _photos(some: Sequence[Picture], folder: Path, key: str, verb: str) -> list[
         {
             "id": f"{key}p{number}",
             "row": f"{key}r{number}",
+            "number": number,
             "path": one.path,
             "label": one.label,
             "answer": one.answer,
@@ -237,7 +238,8 @@ def _photos(some: Sequence[Picture], folder: Path, key: str, verb: str) -> list[
     ]
 
 
-def _rows(some: Sequence[Picture], key: str) -> list[Row]:
+def _rows(some: Sequence[Picture], key: str, near: bool = False) -> list[Row]:
+    """A row for each image; where `near`, with the one that it resembles most."""
     rows = []
     for number, one in enumerate(some, start=1):
         link = f"{key}p{number}" if one.thumbnail else ""
@@ -245,6 +247,7 @@ def _rows(some: Sequence[Picture], key: str) -> list[Row]:
             cell(one.path, link=link),
             cell(one.label),
             cell(one.answer),
+            *([cell(next(iter(one.neighbours), ""))] if near else []),
             fraction(one.p),
             fraction(one.p_label),
         )

@@ -9,6 +9,7 @@ from transferkit.evaluation.report import Report
 from transferkit.reports.tables import name, percent, table, text
 
 LISTED = 12
+RESEMBLES = "of that class most like it"
 
 
 def trust_sections(report: Report, drawn: Collection[str]) -> list[str]:
@@ -179,10 +180,14 @@ def doubts_section(report: Report) -> str:
     found = report.doubts
     if found is None or not found.suspects:
         return ""
-    return (
-        f"## Suspect labels\n\n{doubts_words(report)}\n\n"
-        f"{_pictures(found.suspects[:LISTED], 'suggested', 'p of it')}"
-    )
+    shown = found.suspects[:LISTED]
+    header, rows = _listed(shown, "suggested", "p of it")
+    nearest = [text(one.neighbours[0]) if one.neighbours else "" for one in shown]
+    rows = [[*row[:3], near, *row[3:]] for row, near in zip(rows, nearest, strict=True)]
+    rest = len(found.suspects) - len(shown)
+    more = f"\n\nThe next {rest} are in `report.html`, all of them in `fixes.csv`." if rest else ""
+    made = table([*header[:3], RESEMBLES, *header[3:]], rows, 2)
+    return f"## Suspect labels\n\n{doubts_words(report)}\n\n{made}{more}"
 
 
 def doubts_words(report: Report) -> str:
@@ -200,12 +205,18 @@ def doubts_words(report: Report) -> str:
     )
 
 
-def _pictures(some: Sequence[Picture], answer: str = "taken for", p: str = "p") -> str:
+def _pictures(some: Sequence[Picture], answer: str = "taken for") -> str:
+    header, rows = _listed(some, answer, "p")
+    return table(header, rows, 2)
+
+
+def _listed(some: Sequence[Picture], answer: str, p: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of images."""
     rows = [
         [text(one.path), name(one.label), name(one.answer), f"{one.p:.3f}", f"{one.p_label:.3f}"]
         for one in some
     ]
-    return table(["file", "class", answer, p, "p of the class"], rows, 2)
+    return ["file", "class", answer, p, "p of the class"], rows
 
 
 def growth_section(report: Report, drawn: Collection[str]) -> str:
