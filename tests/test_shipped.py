@@ -68,6 +68,11 @@ def test_a_wheel_carries_the_cards_the_recipes_and_the_digits(tmp_path: Path) ->
     elsewhere.mkdir()
     with zipfile.ZipFile(build_wheel(tmp_path)) as wheel:
         wheel.extractall(site)
+    # Schemas, templates, policies, the mark of types: whatever stands beside the code.
+    beside = {file.relative_to(CHECKOUT) for file in (CHECKOUT / "transferkit").rglob("*") if file.is_file()}
+    beside = {file for file in beside if file.suffix not in (".py", ".pyc")}
+    assert len(beside) >= 9
+    assert not [file for file in beside if not (site / file).is_file()]
     done = subprocess.run(
         [sys.executable, "-c", PROBE, str(tmp_path / "cache")],
         cwd=elsewhere,

@@ -232,6 +232,8 @@ def test_a_floor_under_top1_decides_how_it_ends(photos: Path, tmp_path: Path):
     low = call("finetune", half_wrong, *words, "--out", tmp_path / "run", "--min-top1", 0.99)
     assert low.exit_code == 1 and "is below the floor of 0.99 (--min-top1)" in low.stderr
     assert Run.open(tmp_path / "run").metrics["splits"]["test"]["top1"] < 0.99
+    above = call("finetune", half_wrong, *words, "--out", tmp_path / "above", "--min-top1", 0.01)
+    assert above.exit_code == 0, above.output
     for floor, code in ((0.99, 1), (0.01, 0)):
         assert call("evaluate", tmp_path / "run", half_wrong, "--min-top1", floor).exit_code == code
     out_of_range = call("evaluate", tmp_path / "run", tmp_path / "nowhere", "--min-top1", 2)

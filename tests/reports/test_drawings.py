@@ -50,6 +50,8 @@ def test_a_matrix_of_any_size_and_any_names_has_a_square_for_each_pair(classes: 
     assert len(titles) == pairs + 1
     assert "<script>" not in picture
     assert float(root.get("width", "0")) < 1100
+    sizes = {float(one.get("font-size")) for one in root.iter() if one.get("font-size")}
+    assert min(sizes) >= 8  # pixels; the page does not shrink it on a screen
 
 
 def luminance(colour: str) -> float:

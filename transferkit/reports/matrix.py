@@ -6,8 +6,9 @@ from transferkit.printable import visible
 from transferkit.reports.figures import Confusion
 from transferkit.reports.svg import drawing, tag, words
 
-# Side of a cell in pixels: the most, and of the whole matrix at the most.
-CELL, MOST = 46, 760
+# Side of a cell in pixels: the most, and of the whole matrix at the most; where there are more classes than
+# names at the columns it scrolls sideways on most screens, so that a name of each row can be read.
+CELL, MOST, MANY = 46, 760, 880
 # Cells hold their number up to so many classes; names stand at the columns too up to so many.
 COUNTED, NAMED_BOTH = 15, 40
 NAME_LIMIT = 22
@@ -20,8 +21,8 @@ def confusion(info: Confusion) -> str:
     as a table for everybody else.
     """
     count = len(info.names)
-    cell = max(2.0, min(CELL, MOST / count))
-    size = max(6.0, min(12.0, cell * 0.8))
+    cell = max(2.0, min(CELL, (MOST if count <= NAMED_BOTH else MANY) / count))
+    size = max(8.0, min(12.0, cell * 0.9))
     names = [_short(name) for name in info.names]
     left = 34 + max(map(len, names)) * size * 0.58
     below = left - 16 if count <= NAMED_BOTH else 36
@@ -58,7 +59,7 @@ def _cell(info: Confusion, place: tuple[int, int], origin: tuple[float, float], 
 
 
 def _names(names: list[str], cell: float, origin: tuple[float, float], size: float) -> list[str]:
-    step = max(1, math.ceil(7 / cell)) if len(names) > NAMED_BOTH else 1
+    step = max(1, math.ceil(size / cell)) if len(names) > NAMED_BOTH else 1
     parts, (left, top) = [], origin
     bottom = top + cell * len(names)
     for place, name in enumerate(names):
