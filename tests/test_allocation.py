@@ -1,8 +1,11 @@
 import os
+import platform
 import subprocess
 import sys
 
 import pytest
+
+from transferkit.allocation import keep_memory, kept_bytes
 
 # A thread that makes and frees six arrays of 600 kB over and over: page faults of each time.
 PROGRAM = """
@@ -22,7 +25,7 @@ thread = threading.Thread(target=work); thread.start(); thread.join()
 faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - first[0]
 print(int(done), faults / 100)
 """
-GLIBC = pytest.mark.skipif("glibc" not in os.confstr("CS_GNU_LIBC_VERSION").lower(), reason="needs glibc")
+GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 
 
 def started(program: str, *arguments: str, **environment: str) -> str:
@@ -91,3 +94,10 @@ except SystemExit:
 )
 def test_who_has_set_malloc_up_is_left_alone(own: dict[str, str]):
     assert not ran("kept", **own)[0]
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch):
+    for name in [name for name in os.environ if name.startswith(("MALLOC_", "GLIBC_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not keep_memory() and not kept_bytes()
