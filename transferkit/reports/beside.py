@@ -7,7 +7,7 @@ from transferkit.evaluation.report import MEASURES, Report
 from transferkit.reports import multilabel
 
 BASELINES = {"top1": "always train's most frequent class", "map": "the same answer for every image"}
-BLIND_TOP5 = "train's five most frequent classes"
+BLIND_TOP5 = "always train's five most frequent classes"
 PIXELS = "top-1 of logistic regression on 16 x 16 pixels"
 DETAILS = {
     "macro F1": "macro_f1",
@@ -48,7 +48,7 @@ def beside(report: Report) -> list[Beside]:
     if report.linear_top5:
         top5 = {split: report.single_label(split).top5 for split in splits}
         rows += [
-            Beside(f"top-5: {BLIND_TOP5}", report.baseline_top5),
+            Beside(f"top-5 of {BLIND_TOP5}", report.baseline_top5),
             Beside("top-5 of the linear classifier", report.linear_top5),
             Beside("top-5 of this model", top5),
         ]
