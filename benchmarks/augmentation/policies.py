@@ -46,13 +46,16 @@ def measure(asked: argparse.Namespace) -> None:
 def show(results: Path) -> None:
     """Median (range) of test top-1 over seeds, a line for each strategy, set and amount; then means.
 
-    The means are over the draws that every policy has, by amount and over all.
+    The means are over the draws that every policy has, by amount and over all; the last lines say of how many
+    draws the fine-tuned network was kept, not the linear classifier.
     """
+    kept: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     cells: dict[tuple[Any, ...], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for text in results.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
         where = (line["strategy"], line["set"], int(line["per_class"]))
         cells[where][line["policy"]][line["seed"]] = 100 * line["test"]
+        kept[line["strategy"]][line["policy"]].append(line["kept"] == "fine-tuned")
     policies = [name for name in POLICIES if any(name in found for found in cells.values())]
     print(f"| strategy | set | per class | {' | '.join(policies)} |")
     print("|---" * (3 + len(policies)) + "|")
@@ -67,6 +70,9 @@ def show(results: Path) -> None:
     for (strategy, group), each in sorted(means.items()):
         shown = [f"**{statistics.mean(each[policy]):.2f}**" for policy in policies]
         print(f"| {strategy} | mean {group} | {len(each[policies[0]])} draws | {' | '.join(shown)} |")
+    for strategy in sorted(set(kept) - {"linear"}):
+        counts = [f"{sum(kept[strategy][policy])} of {len(kept[strategy][policy])}" for policy in policies]
+        print(f"| {strategy} | kept | | {' | '.join(counts)} |")
 
 
 def _shown(values: list[float]) -> str:
