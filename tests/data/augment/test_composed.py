@@ -90,12 +90,13 @@ def test_auto_augment_has_the_25_pairs_of_its_paper():
 
 
 class Recorded:
-    """Stands in for `Operations`: keeps what is applied."""
+    """Stands in for `Operations`: keeps what is applied, and while it is traced the tensors of it."""
 
     applied: list[tuple[int, float]] = []
+    traced: list[tuple[Any, Any]] = []
 
     def apply(self, number: Any, image: Any, strength: Any) -> Any:
-        self.applied.append((int(number), float(strength)))
+        self.traced.append((number, strength))
         return image
 
 
@@ -108,8 +109,17 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
 
 def many(name: str, times: int = 600, **values: Any) -> None:
     change = composed.COMPOSED[name](values)
+
+    @tf.function
+    def drawn(key: Any) -> tuple[Any, Any]:
+        Recorded.traced = []
+        change(tf.zeros((4, 4, 3)), Draws(key))
+        numbers, strengths = zip(*Recorded.traced, strict=True)
+        return tf.stack(numbers), tf.stack(strengths)
+
     for number in range(times):
-        change(tf.zeros((4, 4, 3)), Draws(tf.constant([number, 7], tf.int32)))
+        numbers, strengths = drawn(tf.constant([number, 7], tf.int32))
+        Recorded.applied += zip(numbers.numpy().tolist(), strengths.numpy().tolist(), strict=True)
 
 
 def test_trivial_augment_takes_each_of_14_as_often_at_any_strength(applied: list[tuple[int, float]]):

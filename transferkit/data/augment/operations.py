@@ -120,6 +120,9 @@ class Operations:
 
     def __init__(self) -> None:
         self.functions = list(operations().values())
+        # One function that is called, not written out anew at each of AugMix's nine places: a third of the
+        # time until the first image, the same pixels at the same rate.
+        self._called = tf.function(self._apply, experimental_attributes={"_noinline": True})
 
     def apply(self, number: Any, image: Any, strength: Any) -> Any:
         """One operation; values outside 0..255 are cut.
@@ -129,5 +132,8 @@ class Operations:
             image: float32 `(H, W, 3)`.
             strength: float32 scalar.
         """
+        return tf.ensure_shape(self._called(number, image, strength), image.shape)
+
+    def _apply(self, number: Any, image: Any, strength: Any) -> Any:
         branches = [lambda f=f: tf.ensure_shape(f(image, strength), image.shape) for f in self.functions]
         return tf.clip_by_value(tf.switch_case(number, branches), 0.0, 255.0)
