@@ -10,7 +10,8 @@ from scipy.ndimage import correlate
 from tests.api.test_finetune import recipe
 from transferkit.api import finetune
 from transferkit.api.explaining import explain
-from transferkit.api.filters import CHANNELS, EXCITING
+from transferkit.api.filters import CHANNELS, EXCITING, colours_to
+from transferkit.backbone.build import preprocess
 from transferkit.cli import cli
 from transferkit.data.decode import DecodePolicy, decode
 from transferkit.runs import Run
@@ -89,3 +90,24 @@ def test_where_the_train_images_are_gone_those_given_are_ranked_and_that_is_told
     found = explain(run, kept, filters=True)
     assert 0 < found.ranked < found.kept and f"beside {found.ranked} train images: the others" in repr(found)
     assert all(path.startswith("red/") for one in found.filters for path in one.images)
+
+
+@pytest.mark.parametrize("convention", ["caffe", "tf", "torch", "in-model"])
+def test_a_filter_is_drawn_in_the_colour_that_excites_it(convention: str):
+    import keras
+
+    inputs = keras.Input((8, 8, 3))
+    padded = keras.layers.ZeroPadding2D(1)(preprocess(inputs, convention))
+    convolution = keras.layers.Conv2D(3, 3, use_bias=False)
+    network = keras.Model(inputs, convolution(padded))
+    kernel = np.zeros((3, 3, 3, 3), np.float32)
+    kernel[1, 1] = np.eye(3)  # each filter has one channel of what it gets
+    convolution.set_weights([kernel])
+    drawn = np.einsum("hwco,ic->hwio", kernel, colours_to(network, convolution))[1, 1]
+    for channel in range(3):
+        excited = [
+            float(network(np.broadcast_to(np.float32(255) * pure, (1, 8, 8, 3)))[0, 4, 4, channel])
+            for pure in np.eye(3)
+        ]
+        assert np.argmax(drawn[:, channel]) == np.argmax(excited)
+        assert np.count_nonzero(drawn[:, channel]) == 1

@@ -25,7 +25,7 @@ class Filter:
 
     Attributes:
         number: of the channel.
-        kernel: uint8 `(k, k, 3)`, its weights, grey is 0.
+        kernel: uint8 `(k, k, 3)`, its weights on red, green and blue of the image, grey is 0.
         images: paths of those that excite it most, the most first.
     """
 
@@ -68,6 +68,7 @@ def first_filters(
     strongest = np.argsort(-np.abs(kernel).sum(axis=(0, 1, 2)), kind="stable")[:CHANNELS]
     peaks = keras.layers.GlobalMaxPooling2D(dtype="float32")(output_of(model, layer.name))
     exciting = keras.Model(model.input, peaks)
+    on_colours = np.einsum("hwco,ic->hwio", kernel, colours_to(model, layer))
     paths: list[str] = []
     parts: list[np.ndarray] = []
     for chunk in _train_images(run, reference):
@@ -80,12 +81,32 @@ def first_filters(
     filters = tuple(
         Filter(
             number=int(channel),
-            kernel=_shown(kernel[..., channel]),
+            kernel=_shown(on_colours[..., channel]),
             images=tuple(paths[n] for n in np.argsort(-excited[:, channel], kind="stable")[:EXCITING]),
         )
         for channel in strongest
     )
     return filters, ranked
+
+
+def colours_to(model: Any, layer: Any) -> np.ndarray:
+    """How much each channel that a layer gets rises with red, green and blue of an image, `(3, 3)`.
+
+    What stands before the first convolution may scale and swap channels: VGG and the first ResNets take BGR,
+    and their weights drawn as they stand would show blue as red.
+
+    Args:
+        model: of images 0..255.
+        layer: of three channels, behind nothing that mixes places.
+    """
+    import keras
+
+    before = keras.Model(model.input, layer.input)
+    pure = np.concatenate([np.zeros((1, 3)), 255 * np.eye(3)])
+    images = np.broadcast_to(pure[:, None, None, :], (4, *model.input.shape[1:])).astype(np.float32)
+    seen = predict(before, images, len(images))
+    middle = seen[:, seen.shape[1] // 2, seen.shape[2] // 2].astype(np.float64)
+    return np.asarray((middle[1:] - middle[:1]) / 255)
 
 
 def filters_of(ranked: int, kept: int) -> str:
