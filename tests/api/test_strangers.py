@@ -52,6 +52,28 @@ def test_unknown_images_are_told_apart_by_their_distance(run: Run, photos: Path,
     assert gone.exit_code == 2, gone.output
 
 
+def test_unknown_images_that_cannot_be_judged_are_left_out_and_named(run: Run, photos: Path, tmp_path: Path):
+    other, strange = draw_classes(tmp_path / "other", 5, seed=900), tmp_path / "strange"
+    strange.mkdir()
+    frame = pd.read_csv(run.folder / "splits.csv")
+    known = frame.loc[frame["split"] == "train", "path"].iloc[0]
+    (strange / "known.png").write_bytes((photos / known).read_bytes())
+    (strange / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
+    told = call("evaluate", run.folder, other, "--unknown", strange, "--json")
+    assert told.exit_code == 1 and "not one of 2 files could be taken" in told.stderr
+    new = next((other / "red").iterdir())
+    (strange / "new.png").write_bytes(new.read_bytes())
+    found = json.loads(call("evaluate", run.folder, other, "--unknown", strange, "--json").stdout)
+    assert found["unknown"]["unknown"] == 1 and found["seen"] == 0
+    reasons = {Path(path).name: reason for path, reason in found["failed"].items()}
+    assert set(reasons) == {"known.png", "broken.jpg"} and "took part in the training" in reasons["known.png"]
+    (run.folder / "content.csv").unlink()
+    refused = call("evaluate", run.folder, other, "--unknown", strange)
+    assert refused.exit_code == 1 and "has no content.csv" in refused.stderr
+    unsure = call("evaluate", run.folder, other, "--json")
+    assert json.loads(unsure.stdout)["seen"] is None and "was not checked" in unsure.stderr
+
+
 @pytest.mark.parametrize("strategy", ["linear", "full"])
 def test_the_report_tells_how_strange_the_saved_model_finds_test(strategy: str, photos: Path, tmp_path: Path):
     import keras

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from transferkit.evaluation.unknown import judge_strangeness, judge_unknown, strangeness
+from transferkit.evaluation.metrics import wilson
+from transferkit.evaluation.unknown import auroc_interval, judge_strangeness, judge_unknown, strangeness
 
 
 def test_the_area_is_scikit_learns_with_ties():
@@ -13,11 +14,29 @@ def test_the_area_is_scikit_learns_with_ties():
     assert found.auroc == pytest.approx(roc_auc_score(truth, np.r_[known, unknown]))
     assert (known <= found.threshold).mean() >= 0.95
     assert found.fpr95 == pytest.approx((unknown <= found.threshold).mean())
+    assert found.fpr95_ci95 == wilson(int((unknown <= found.threshold).sum()), 200)
+    assert found.passing == (known <= found.threshold).mean()
+    assert judge_unknown(known[:20], unknown).passing == 1  # the highest of 20 is their 95 % point
 
 
 def test_what_lies_apart_is_told_apart_wholly():
     found = judge_unknown(np.linspace(0, 1, 100), np.linspace(2, 3, 50))
     assert (found.auroc, found.fpr95, found.known, found.unknown) == (1.0, 0.0, 100, 50)
+
+
+def test_the_interval_of_an_area_holds_the_true_one_and_is_never_without_width():
+    from scipy.stats import norm
+
+    random, apart, inside = np.random.default_rng(0), 1.8, 0
+    true = norm.cdf(apart / np.sqrt(2))
+    for _ in range(400):
+        found = judge_unknown(random.normal(0, 1, 20), random.normal(apart, 1, 15))
+        inside += found.auroc_ci95[0] <= true <= found.auroc_ci95[1]
+    assert 0.93 <= inside / 400 <= 0.985
+    low, high = auroc_interval(1.0, 20, 15)
+    assert 0.8 < low < 0.95 and high == 1
+    assert auroc_interval(0.0, 20, 15) == pytest.approx((0.0, 1 - low))
+    assert auroc_interval(0.5, 1, 1)[0] < 0.1
 
 
 def test_strangeness_is_one_less_the_cosine_to_the_kth_nearest():

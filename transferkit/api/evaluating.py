@@ -34,8 +34,9 @@ class Evaluation:
     Attributes:
         metrics: of all images that could be read; of the kind that the run's data is of.
         predictions: `path,label,split,pred,p,top5`, a row for each.
-        failed: path -> reason of the rest.
-        seen: how many of the images, by content, this run was trained or chosen on.
+        failed: path -> reason of the rest, unknown ones among them.
+        seen: how many of the images, by content, this run was trained or chosen on; None where it keeps no
+            account of them.
         views: what `metrics` and `predictions` are averaged over, see `evaluation.views`.
         plain: metrics without views, where there are any.
         gain: of views in top-1 (mAP where images may have several classes); None without.
@@ -46,7 +47,7 @@ class Evaluation:
     metrics: "SplitMetrics | MultiLabelMetrics"
     predictions: "pd.DataFrame"
     failed: dict[str, str] = field(default_factory=dict)
-    seen: int = 0
+    seen: int | None = None
     views: str = "none"
     plain: "SplitMetrics | MultiLabelMetrics | None" = None
     gain: Gain | None = None
@@ -121,14 +122,16 @@ def evaluate(
         averaged["passes"] = passes(views, int(run.plan["image_size"]))
         metrics, frame = _scored(run, index, number, viewed, split or "all")
     took_part = _took_part(run, index.files)
-    seen = int(took_part.sum())
+    seen = None if took_part is None else int(took_part.sum())
     if seen:
         say(f"WARNING: {seen} of {len(index.files)} images took part in this run's training or choosing.")
     left_out = zip(index.excluded["path"], index.excluded["reason"], strict=True)
     failed |= {str(index.root / str(path)): str(reason) for path, reason in left_out}
     if unknown is not None:
-        known = [path for path, part in zip(index.files["path"], took_part, strict=True) if not part]
-        averaged["unknown"] = judged_unknown(run, known, index.root, unknown, device)
+        assert took_part is not None  # `check_unknown` has refused runs that keep no account
+        known = list(index.files["path"][~took_part])
+        averaged["unknown"], strangers_failed = judged_unknown(run, known, index.root, unknown, device)
+        failed |= strangers_failed
     return Evaluation(metrics, frame, failed, seen, **averaged)
 
 
@@ -174,10 +177,9 @@ def _of_split(files: "pd.DataFrame", split: str | None) -> "pd.DataFrame":
     return files[files["split"] == split]
 
 
-def _took_part(run: Run, files: "pd.DataFrame") -> "np.ndarray":
-    """Which images this run has seen in train or val, by their bytes; none if it kept no account of them."""
-    if not (run.folder / "content.csv").is_file():
+def _took_part(run: Run, files: "pd.DataFrame") -> "np.ndarray | None":
+    """Which images this run has seen in train or val, by their bytes; None if it keeps no account of them."""
+    if not run.keeps_content:
         say("content.csv is not in the run: whether it has seen these images was not checked")
-        return np.zeros(len(files), bool)
-    known = run.content
-    return files["sha256"].isin(set(known.loc[known["split"] != "test", "sha256"])).to_numpy(bool)
+        return None
+    return files["sha256"].isin(run.seen).to_numpy(bool)

@@ -193,7 +193,7 @@ def _known(run: Run, paths: Sequence[str], reference: Sequence[str]) -> tuple[li
         beside which there is no other to be like.
     """
     itself = np.zeros((len(paths), len(reference)), bool)
-    if not (run.folder / "content.csv").is_file():
+    if not run.keeps_content:
         say("content.csv is not in the run: whether it has seen these images was not checked")
         return [""] * len(paths), itself
     content = run.content

@@ -91,7 +91,11 @@ def evaluate(
 
 
 def _document(found: "Evaluation") -> dict[str, Any]:
-    document = {"metrics": found.metrics.as_dict(), "failed": found.failed, "seen": found.seen}
+    document: dict[str, Any] = {
+        "metrics": found.metrics.as_dict(),
+        "failed": found.failed,
+        "seen": found.seen,
+    }
     if found.plain and found.gain:
         told = {"views": found.views, "passes": found.passes, "gain": asdict(found.gain)}
         document |= told | {"plain_metrics": found.plain.as_dict()}

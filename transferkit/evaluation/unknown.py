@@ -1,5 +1,6 @@
 """Images of no class at all: a score of how far they lie from what was trained on, and how well it tells."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,16 +21,22 @@ class Unknown:
 
     Attributes:
         known: images of the classes; `unknown` of none.
-        auroc: chance that an unknown image has the higher score, 0..1; .5 is guessing.
-        fpr95: share of unknown images that pass where 95 % of the known do; lower is better.
-        threshold: the score that 95 % of the known stay under.
+        auroc: chance that an unknown image has the higher score, 0..1; .5 is guessing. `auroc_ci95` its
+            95 % interval, see `auroc_interval`.
+        fpr95: share of unknown images that pass where 95 % of the known do; lower is better. `fpr95_ci95`
+            its 95 % Wilson interval at this threshold.
+        threshold: the least score that 95 % of the known, or more, do not pass.
+        passing: share of the known that does not pass it, all where there are 20 or fewer.
     """
 
     known: int
     unknown: int
     auroc: float
+    auroc_ci95: tuple[float, float]
     fpr95: float
+    fpr95_ci95: tuple[float, float]
     threshold: float
+    passing: float
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -110,13 +117,43 @@ def judge_unknown(known: Floats, unknown: Floats) -> Unknown:
     below = np.searchsorted(ordered, unknown, "left")
     through = np.searchsorted(ordered, unknown, "right")
     threshold = float(np.quantile(known, PASSING, method="higher"))
+    area, passed = float((below + through).mean() / 2 / len(known)), int((unknown <= threshold).sum())
     return Unknown(
         known=len(known),
         unknown=len(unknown),
-        auroc=float((below + through).mean() / 2 / len(known)),
-        fpr95=float((unknown <= threshold).mean()),
+        auroc=area,
+        auroc_ci95=auroc_interval(area, len(known), len(unknown)),
+        fpr95=passed / len(unknown),
+        fpr95_ci95=wilson(passed, len(unknown)),
         threshold=threshold,
+        passing=float((known <= threshold).mean()),
     )
+
+
+def auroc_interval(area: float, known: int, unknown: int) -> tuple[float, float]:
+    """The 95 % interval of an area under the curve: those areas that lie 1.96 standard errors away.
+
+    The error is that of the area that is asked about, not of the one that was found, so it has a width
+    where all pairs are told apart too. Source: Newcombe 2006, "Confidence intervals for an effect size
+    measure based on the Mann-Whitney statistic. Part 2", method 5.
+
+    Args:
+        area: that was found, 0..1.
+        known: images of one kind.
+        unknown: of the other.
+    """
+    from scipy.optimize import brentq
+
+    less = (known + unknown) / 2 - 1
+
+    def away(asked: float) -> float:
+        spread = 1 + less * (1 - asked) / (2 - asked) + less * asked / (1 + asked)
+        return abs(area - asked) - 1.959964 * math.sqrt(asked * (1 - asked) * spread / (known * unknown))
+
+    inside = min(max(area, 1e-9), 1 - 1e-9)  # at 0 and 1 themselves nothing is away
+    low = brentq(away, 0.0, inside) if away(0.0) > 0 else 0.0
+    high = brentq(away, inside, 1.0) if away(1.0) > 0 else 1.0
+    return float(low), float(high)
 
 
 def strangeness(features: Floats, reference: Floats, neighbours: int = 1) -> Floats:

@@ -26,9 +26,11 @@ def lines(found: Any) -> list[str]:
 
 
 def _told_apart(found: "Unknown") -> str:
+    (low, high), (least, most) = found.auroc_ci95, found.fpr95_ci95
     return (
-        f"unknown images: AUROC {found.auroc:.3f} ({found.unknown} unknown, {found.known} known); where 95% "
-        f"of the known pass, {found.fpr95:.1%} of the unknown do (strangeness up to {found.threshold:.3f})"
+        f"unknown images: AUROC {found.auroc:.3f} (95% {low:.3f} to {high:.3f}; {found.unknown} unknown, "
+        f"{found.known} known); where {found.passing:.0%} of the known pass, {found.fpr95:.1%} "
+        f"({least:.1%} to {most:.1%}) of the unknown do (strangeness up to {found.threshold:.3f})"
     )
 
 

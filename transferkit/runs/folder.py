@@ -4,6 +4,7 @@ import csv
 import json
 import platform
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -114,6 +115,16 @@ class Run:
     def content(self) -> "pd.DataFrame":
         """`path,sha256,split` of every image that was used."""
         return self._table("content.csv", str)
+
+    @property
+    def keeps_content(self) -> bool:
+        """Whether it can be told which images the run has seen."""
+        return (self.folder / "content.csv").is_file()
+
+    @cached_property
+    def seen(self) -> frozenset[str]:
+        """SHA-256 of the images that took part in the training or choosing: all but those of test."""
+        return frozenset(self.content.loc[self.content["split"] != "test", "sha256"])
 
     @property
     def judged(self) -> "pd.DataFrame":
