@@ -1,6 +1,6 @@
 import pytest
 
-from transferkit.printable import shown, visible
+from transferkit.printable import shown, told, visible
 
 FAMILY, PERSIAN = (
     "\U0001f468\u200d\U0001f469\u200d\U0001f467",
@@ -21,3 +21,7 @@ def test_what_turns_or_hides_the_text_around_it_does_not(letter: str):
 
 def test_a_name_is_one_line():
     assert visible(" two\nlines\tand  more ") == "two lines and more"
+
+
+def test_a_message_keeps_its_lines_and_nothing_else_that_does_not_print():
+    assert told("two\nlines\x1b[2J\u202e") == "two\nlines\\x1b[2J\\u202e"

@@ -92,3 +92,9 @@ def test_a_notebook_gets_a_widget_and_no_line_for_each_step(tmp_path: Path):
     )
     told = re.sub(r"<.*?>", "", shown)
     assert "bank" in told and "6/6" in told and "loss 0.3" in told
+
+
+def test_what_is_said_is_text(capsys: pytest.CaptureFixture[str]):
+    progress.show()
+    progress.say("a name \x1b[2J\nanother")
+    assert capsys.readouterr().err == "a name \\x1b[2J\nanother\n"

@@ -15,8 +15,15 @@ def visible(content: object) -> str:
 
 def shown(text: str, limit: int = 80) -> str:
     """A name on one line: what does not print is written as an escape, a long middle left out."""
-    line = "".join(
-        letter if letter.isprintable() or letter in _JOINERS else repr(letter)[1:-1] for letter in text
-    )
+    line = "".join(map(_escaped, text))
     half = (limit - 1) // 2
     return line if len(line) <= limit else f"{line[:half]}…{line[-half:]}"
+
+
+def told(text: str) -> str:
+    """A message as a terminal may have it: its lines are kept, what else does not print is an escape."""
+    return "".join(letter if letter == "\n" else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    return letter if letter.isprintable() or letter in _JOINERS else repr(letter)[1:-1]

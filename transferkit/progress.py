@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
+from transferkit.printable import told
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -59,7 +61,7 @@ def _on() -> bool:
 def say(text: str) -> None:
     """A line for people, on stderr, while the display is on."""
     if _on():
-        print(text, file=sys.stdout if in_notebook() else sys.stderr, flush=True)
+        print(told(text), file=sys.stdout if in_notebook() else sys.stderr, flush=True)
 
 
 @contextmanager
@@ -111,7 +113,7 @@ class _Bar:
             self._progress.update(self._number, rate=f"{speed:.0f} {self._unit}/s")
 
     def note(self, text: str) -> None:
-        self._progress.update(self._number, note=text)
+        self._progress.update(self._number, note=told(text))
 
 
 @contextmanager
@@ -125,7 +127,7 @@ def _bar(description: str, total: int, unit: str) -> Iterator[_Bar]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     console = Console() if in_notebook() else Console(stderr=True)
     with Progress(*columns, console=console) as progress:

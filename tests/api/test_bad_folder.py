@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -104,3 +105,23 @@ def test_evaluate_answers_or_says_why_not_for_every_file(
     assert not answered & set(found.failed)
     assert files_in(folder) <= answered | set(found.failed)
     assert found.metrics.n == len(answered)
+
+
+@pytest.mark.usefixtures("toy")
+def test_names_reach_the_terminal_as_text(photos: Path, tmp_path: Path):
+    folder = tmp_path / "hostile"
+    for number, files in enumerate(sorted(photos.iterdir())):
+        shutil.copytree(files, folder / ("two\nlines", "\x1b[31mred", "a|b [bold]")[number])
+    first, second = sorted(folder.iterdir())[:2]
+    (second / "dup\x1b[1m.png").write_bytes(next(first.iterdir()).read_bytes())
+    (first / "bad\x1b[2J.jpg").write_bytes(b"no image")
+    words = ("--backbone", "toy", "--weights", "none", "--strategy", "linear", "--out", tmp_path / "run")
+    trained = command("finetune", folder, *words)
+    assert trained.exit_code == 0, trained.output
+    assert r"bad\x1b[2J.jpg: " in trained.stderr and r"stands under another label" in trained.stderr
+    judged = command("evaluate", tmp_path / "run", folder)
+    wrong = command("finetune", tmp_path / "no\x1b[2J", *words[:-1], tmp_path / "other")
+    assert wrong.exit_code == 2 and r"no\x1b[2J" in wrong.stderr  # a runner drops what is no escape
+    for one in (trained, judged, wrong):
+        assert "\x1b" not in one.output
+        assert not any(line.startswith("lines") for line in one.output.split("\n"))

@@ -247,6 +247,21 @@ def test_a_name_that_is_not_text_is_left_out_in_words_that_can_be_written(tmp_pa
     index.excluded.to_csv(tmp_path / "excluded.csv")
 
 
+def test_a_folder_whose_name_is_not_text_is_left_out_within_a_class_and_refused_as_one(
+    tmp_path: Path,
+) -> None:
+    root = draw_classes(tmp_path / "photos", 2)
+    (root / "red" / "more").mkdir()
+    (root / "red" / "000.png").rename(root / "red" / "more" / "000.png")
+    (root / "red" / "more").rename(os.fsdecode(os.fsencode(root / "red") + b"/\xff"))
+    assert excluded(index_folder(root)) == {
+        "red/\\udcff/": ("its name is not UTF-8 text: rename it", "ignored")
+    }
+    (root / "blue").rename(os.fsdecode(os.fsencode(root) + b"/bl\xff"))
+    with pytest.raises(DataError, match=r"the folder bl.udcff/ has a name that is not UTF-8 text: rename it"):
+        index_folder(root)
+
+
 def test_files_to_exclude_that_are_not_there_are_told(tmp_path: Path) -> None:
     root = draw_classes(tmp_path / "photos", 2)
     index = index_folder(root, frozenset({"red/000.png", "red/typo.png"}))

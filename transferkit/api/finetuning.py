@@ -29,6 +29,7 @@ from transferkit.data.index import Index, check_classes
 from transferkit.data.splits import SPLITS, fold_numbers
 from transferkit.errors import UsageError
 from transferkit.planning import Plan, make_plan
+from transferkit.printable import shown, visible
 from transferkit.progress import say
 from transferkit.recipe import Asking, Recipe, recipe_of
 from transferkit.reports import pages, record
@@ -236,7 +237,7 @@ def _conflicts(findings: "pd.DataFrame") -> list[str]:
     path, detail = wrong["path"].iloc[0], wrong["detail"].iloc[0]
     return [
         f"WARNING: {wrong['path'].nunique()} files show a picture that stands under another label too, "
-        f"such as {path}: {detail}. 'transferkit inspect DATA --exclude-list FILE' lists them"
+        f"such as {shown(path)}: {visible(detail)}. 'transferkit inspect DATA --exclude-list FILE' lists them"
     ]
 
 
@@ -244,7 +245,7 @@ def _tell(index: Index, notes: list[str]) -> None:
     if len(index.excluded):
         say(f"left out: {len(index.excluded)} files, listed with their reasons in excluded.csv; such as")
         for path, reason in index.excluded[["path", "reason"]].tail(3).itertuples(index=False):
-            say(f"  {path}: {reason}")
+            say(f"  {shown(path)}: {visible(reason)}")
     for note in notes:
         say(note)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from transferkit.data.index import Index
 from transferkit.data.table import read_table, tidy
 from transferkit.errors import DataError, nearest_first
+from transferkit.printable import shown
 from transferkit.progress import say
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def fixed(index: Index, file: str) -> Index:
             "fix. Rename the class."
         )
     labels = dict(zip(index.files["path"], index.files["label"], strict=True))
-    faults = [f"{path}: no such image" for path in told if path not in labels]
+    faults = [f"{shown(path)}: no such image" for path in told if path not in labels]
     known = index.labels
     faults += [
         f"{path}: no class {fix!r}; there are {', '.join(nearest_first(fix, known)[:5])}"

@@ -17,6 +17,7 @@ from transferkit.evaluation.gallery import Gallery, Picture, least_sure, surest_
 from transferkit.evaluation.metrics import predict
 from transferkit.evaluation.report import Doubts
 from transferkit.evaluation.suspects import Suspect, doubted, suspects
+from transferkit.printable import shown, visible
 from transferkit.progress import say
 from transferkit.reports.pictures import overlay, thumbnail
 from transferkit.strategies import FeatureSet
@@ -165,7 +166,7 @@ def _draw(work: Work, rows: Sequence[int], folder: Path) -> dict[int, np.ndarray
         try:
             found[row] = decode(path, work.extractor.policy)
         except UnreadableImage as error:
-            say(f"no picture of {path}: {error}")
+            say(f"no picture of {shown(str(path))}: {visible(error)}")
             continue
         thumbnail(found[row], folder / _name(row))
     return found

@@ -24,6 +24,7 @@ from transferkit.cli.recipes import recipes
 from transferkit.cli.report import report
 from transferkit.cli.weights import weights
 from transferkit.errors import TransferkitError
+from transferkit.printable import told
 
 
 class _Failure(click.ClickException):
@@ -33,7 +34,7 @@ class _Failure(click.ClickException):
     def of(cls, error: TransferkitError) -> "_Failure":
         """The failure with that error's message and exit code."""
         kind: type[_Failure] = type("Failure", (cls,), {"exit_code": error.exit_code})
-        return kind(str(error))
+        return kind(told(str(error)))
 
 
 class _Group(click.Group):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from transferkit.data.index import (
+    NO_TEXT,
     ON_REQUEST,
     Index,
     LeftOut,
@@ -13,6 +14,7 @@ from transferkit.data.index import (
     files_table,
     ignored,
     is_run,
+    is_text,
     why_left_out,
 )
 from transferkit.errors import DataError, UsageError, nearest_first
@@ -108,6 +110,8 @@ def _folders(parent: Path, left_out: list[LeftOut], root: Path | None = None) ->
             reason = CLUTTER_FILE if _is_clutter(entry.name) else "lies beside the class folders, not in one"
             left_out.append(ignored(relative, reason))
         elif out := _why_not_a_folder(entry, relative + "/"):
+            if out.reason == NO_TEXT:  # a whole class would be missing
+                raise DataError(f"the folder {relative}/ has a name that is not UTF-8 text: rename it.")
             left_out.append(out)
         else:
             found.append(entry)
@@ -119,6 +123,8 @@ def _why_not_a_folder(folder: Path, shown: str) -> LeftOut | None:
         return ignored(shown, CLUTTER_FOLDER)
     if is_run(folder):
         return ignored(shown, "a run of transferkit")
+    if not is_text(folder.name):
+        return ignored(shown, NO_TEXT)
     if not os.access(folder, os.R_OK | os.X_OK):
         return LeftOut(shown, "no permission to read it", "unreadable")
     return None

@@ -17,6 +17,7 @@ IMAGE_SUFFIXES = frozenset(
     ".heic .heif .jxl".split()  # these three are told to be what Pillow does not read
 )
 NOT_THERE = "to be excluded on request, but not there"
+NO_TEXT = "its name is not UTF-8 text: rename it"
 ON_REQUEST = "excluded on request"
 BETWEEN_NAMES = "|"  # joins the class names of an image that has several
 
@@ -166,8 +167,8 @@ def why_left_out(path: Path, shown: str) -> LeftOut | None:
         path: the file.
         shown: its path as the index would hold it.
     """
-    if not _is_text(path.name):
-        return ignored(shown, "its name is not UTF-8 text: rename it")
+    if not is_text(path.name):
+        return ignored(shown, NO_TEXT)
     if not path.is_file():
         return _no_file(path, shown)
     if not os.access(path, os.R_OK):
@@ -193,7 +194,8 @@ def _no_file(path: Path, shown: str) -> LeftOut:
     return LeftOut(shown, "no such file", "unreadable")
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Whether a name from the system can be written as UTF-8."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
