@@ -169,6 +169,10 @@ def test_several_labels_are_for_runs_that_know_several(several: Path, photos: Pa
             ask()
     with pytest.raises(UsageError, match="may have several"):
         evaluate(run, several, unknown=several)
+    floor = CliRunner().invoke(
+        cli, ["evaluate", str(run.folder), str(tmp_path / "nowhere"), "--min-top1", ".5"]
+    )
+    assert floor.exit_code == 2 and "no top-1. Leave it out" in floor.stderr
     single = finetune(photos, recipe(strategy="linear"), out=tmp_path / "single")
     with pytest.raises(DataError, match="but the run learned from one label for each image"):
         evaluate(single, several)

@@ -141,6 +141,34 @@ def test_runs_are_compared_on_the_images_of_both(run: Run, photos: Path, tmp_pat
     assert [one["name"] for one in document["runs"]] == ["run", "other"]
 
 
+def test_several_runs_are_told_apart_by_holms_p_and_by_their_folders(run: Run, tmp_path: Path):
+    import shutil
+
+    wrong = {"": 0, "a": 3, "b": 4, "c": 5}
+    for name, count in wrong.items():
+        one = shutil.copytree(run.folder, tmp_path / name / "final")
+        frame = pd.read_csv(one / "predictions.csv")
+        test = frame.index[(frame["split"] == "test") & (frame["label"] == frame["pred"])]
+        frame.loc[test[:count], "pred"] = "none"
+        frame.to_csv(one / "predictions.csv", index=False)
+    folders = [tmp_path / name / "final" for name in wrong]
+    found = compare(folders)
+    assert [one.name for one in found.runs] == [f"{tmp_path.name}/final", "a/final", "b/final", "c/final"]
+    # Two-sided of 3, 4 and 5 coins that all fall alike: the smallest times 3, the next times 2.
+    each = [one.against_first.p for one in found.runs if one.against_first]
+    assert each == pytest.approx([0.25, 2 * 2 * 0.5**4, 3 * 2 * 0.5**5])
+    alone = compare(folders[::3]).runs[1].against_first
+    assert alone is not None and alone.p == pytest.approx(2 * 0.5**5)
+    page = tmp_path / "all.html"
+    assert call("compare", *folders, "--out", page).exit_code == 0
+    assert "Holm" in page.read_text() and "c/final" in page.read_text()
+    assert not found.grouped and "one group" not in page.read_text()
+    numbers = json.loads((run.folder / "report.json").read_text())
+    numbers["data"]["intersections"]["group"] = {"train-val": 0}
+    (folders[1] / "report.json").write_text(json.dumps(numbers))
+    assert compare(folders).grouped and "one group" in call("compare", *folders).stdout
+
+
 def test_runs_that_share_nothing_are_not_compared(run: Run, tmp_path: Path):
     other = finetune(
         draw_classes(tmp_path / "b", 20, seed=900), recipe(strategy="linear"), out=tmp_path / "other"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from transferkit.evaluation.paired import bonett_price, mcnemar, paired
+from transferkit.evaluation.paired import bonett_price, holm, mcnemar, paired
 
 
 def test_a_hand_worked_mcnemar():
@@ -34,6 +34,12 @@ def test_runs_that_agree_on_a_few_images_may_differ_on_others():
         pytest.approx(0.126, abs=1e-3),
     )
     assert bonett_price(0, 9, 100)[0] > 0.01
+
+
+def test_p_of_several_tests_is_holms():
+    # Wright 1992, table 1: the smallest times 4, the next times 3 and so on, never below the one before.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([0.03]) == [0.03] and holm([]) == []
 
 
 def test_what_is_not_paired_is_refused():

@@ -1,6 +1,7 @@
 """Runs beside each other, on the images that all of them judged."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from transferkit.errors import UsageError
 from transferkit.evaluation.comparison import Compared, Comparison
 from transferkit.evaluation.metrics import wilson
-from transferkit.evaluation.paired import paired
+from transferkit.evaluation.paired import Paired, holm, paired
 from transferkit.runs import Run
 
 if TYPE_CHECKING:
@@ -41,17 +42,29 @@ def compare(folders: Sequence[str | Path | Run]) -> Comparison:
             f"no image of {split} was judged by all {len(runs)} runs with the same label. Train them on the "
             "same data with the same --seed, or with --splits of the first run."
         )
-    compared = [
-        _compared(run, own, found.right[0], number)
-        for number, (run, own) in enumerate(zip(runs, found.right, strict=True))
-    ]
+    each = [paired(found.right[0], own) for own in found.right[1:]]
+    adjusted = holm([one.p for one in each])
+    against = [None, *(replace(one, p=p) for one, p in zip(each, adjusted, strict=True))]
+    names = names_of([run.folder for run in runs])
+    compared = map(_compared, runs, names, found.right, against)
     return Comparison(
         runs=tuple(compared),
         images=found.images,
         split=split,
         left_out=found.left_out,
         relabelled=found.relabelled,
+        grouped=any("group" in (run.numbers.get("data", {}).get("intersections") or {}) for run in runs),
     )
+
+
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """Of each folder its name, behind as many of those above it as tell different ones apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(one[-depth:]) for one in parts]
+        if len(set(names)) == len(set(parts)):
+            break
+    return names
 
 
 class Answered(NamedTuple):
@@ -88,11 +101,11 @@ def answered(frames: "Sequence[pd.DataFrame]") -> Answered:
     return Answered(right, len(every) - len(shared), int((~agreed).sum()))
 
 
-def _compared(run: Run, right: np.ndarray, first: np.ndarray, number: int) -> Compared:
+def _compared(run: Run, name: str, right: np.ndarray, against: Paired | None) -> Compared:
     cost = run.numbers.get("cost") or {}
     low, high = wilson(int(right.sum()), len(right))
     return Compared(
-        name=run.folder.name,
+        name=name,
         backbone=str(run.plan.get("backbone", "")),
         strategy=str(run.plan["strategy"]),
         kept=str(run.metrics.get("kept", "")),
@@ -102,5 +115,5 @@ def _compared(run: Run, right: np.ndarray, first: np.ndarray, number: int) -> Co
         macs=cost.get("macs"),
         parameters=cost.get("parameters"),
         file_bytes=(run.folder / "model.keras").stat().st_size,
-        against_first=paired(first, right) if number else None,
+        against_first=against,
     )

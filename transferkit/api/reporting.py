@@ -72,13 +72,14 @@ def make_report(
 
 def _over_linear(work: Work, base: Candidate, best: Candidate) -> "Paired | None":
     """What is kept beside the linear classifier on the last stage, image by image."""
+    from transferkit.evaluation.metrics import predict
     from transferkit.evaluation.paired import paired
 
     if work.multilabel or best.name == base.name:
         return None
     split = "test" if "test" in best.probabilities else "val"
     labels = work.labels[work.rows[split]]
-    first, second = (one.probabilities[split].argmax(axis=1) == labels for one in (base, best))
+    first, second = (predict(one.probabilities[split]) == labels for one in (base, best))
     return paired(first, second)
 
 

@@ -14,6 +14,7 @@ from transferkit.api.strangers import known_strangeness
 from transferkit.api.work import Candidate, Work
 from transferkit.backbone.cost import layer_costs
 from transferkit.evaluation.cost import Cost
+from transferkit.evaluation.metrics import predict
 from transferkit.evaluation.paired import Against, paired
 from transferkit.progress import say
 from transferkit.runs import FIXES, Run, write_csv
@@ -60,7 +61,7 @@ def _against(work: Work, best: Candidate) -> Against | None:
         {
             "sha256": work.index.files["sha256"].iloc[rows].to_numpy(),
             "label": names[work.labels[rows]],
-            "pred": names[best.probabilities[split].argmax(axis=1)],
+            "pred": np.append(names, "")[predict(best.probabilities[split])],  # "" where it has no answer
         }
     )
     theirs = earlier.judged

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from transferkit.cli.floor import check_floor, check_range
+from transferkit.cli.floor import check_asked, check_floor
 from transferkit.errors import UsageError
 from transferkit.evaluation import VIEWS
 from transferkit.printable import shown
@@ -67,11 +67,12 @@ def evaluate(
     from transferkit.api import evaluate as run_evaluate
     from transferkit.runs import Run, write_csv
 
-    check_range(min_top1)
+    opened = Run.open(run)
+    check_asked(min_top1, opened.multilabel)
     if predictions and not Path(predictions).absolute().parent.is_dir():
         raise UsageError(f"--predictions {predictions}: no such folder.")
     found = run_evaluate(
-        Run.open(run),
+        opened,
         data,
         renames=_pairs(renames),
         allow_missing=allow_missing,

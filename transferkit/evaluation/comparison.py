@@ -14,7 +14,7 @@ class Compared:
     """One run among others.
 
     Attributes:
-        name: of its folder.
+        name: of its folder, and those above it where two have the same.
         backbone, strategy, kept: how it was made.
         top1: on the images of all, 0..1; `low` and `high` its 95 % interval.
         macs: multiply-adds of an image; `parameters` in the model, `file_bytes` of it; None in older runs.
@@ -43,6 +43,7 @@ class Comparison:
         images: how many were judged by all.
         split: whose.
         left_out: images that only some of them judged; `relabelled` whose labels differ between them.
+        grouped: whether images came in groups, which the intervals take for independent.
     """
 
     runs: tuple[Compared, ...]
@@ -50,6 +51,7 @@ class Comparison:
     split: str
     left_out: int
     relabelled: int = 0
+    grouped: bool = False
 
     @property
     def frame(self) -> "pd.DataFrame":

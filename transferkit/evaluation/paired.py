@@ -1,6 +1,7 @@
 """Whether one classifier is better than another on the same images, or only luckier."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,8 @@ class Paired:
         only_first: that the first alone has right; `only_second` the second alone.
         difference: top-1 of the second less that of the first; `low` and `high` its 95 % interval, by a
             bootstrap over images, or where fewer than ten differ by Bonett and Price's formula.
-        p: of McNemar's exact test: the chance of a split as uneven if both were equally good.
+        p: of McNemar's exact test: the chance of a split as uneven if both were equally good. Where several
+            are compared with the first, by Holm's method over all of them.
     """
 
     n: int
@@ -118,3 +120,15 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
     images = only_first + only_second
     return float(binomtest(only_first, images, 0.5).pvalue) if images else 1.0
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """The p of several tests such that one of them is below a level by chance no oftener than that.
+
+    Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
+    """
+    adjusted, least = [0.0] * len(chances), 0.0
+    for place, number in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        least = max(least, min(1.0, (len(chances) - place) * chances[number]))
+        adjusted[number] = least
+    return adjusted

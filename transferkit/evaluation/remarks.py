@@ -1,6 +1,7 @@
 """Sentences that the scores themselves call for."""
 
 from transferkit.evaluation.metrics import ClassRow, SplitMetrics
+from transferkit.evaluation.paired import holm
 from transferkit.printable import shown
 
 NAMED = 5
@@ -40,10 +41,6 @@ def surely_below(scores: SplitMetrics) -> list[ClassRow]:
 
     judged = [row for row in scores.per_class if row.n]
     chances = [float(binom.cdf(round(row.recall * row.n), row.n, scores.top1)) for row in judged]
-    order = sorted(range(len(judged)), key=chances.__getitem__)
-    found = []
-    for place, number in enumerate(order):
-        if chances[number] > LEVEL / (len(judged) - place):
-            break
-        found.append(judged[number])
-    return found
+    adjusted = holm(chances)
+    found = [number for number in range(len(judged)) if adjusted[number] <= LEVEL]
+    return [judged[number] for number in sorted(found, key=chances.__getitem__)]

@@ -52,6 +52,10 @@ def caption(found: Comparison) -> str:
         left += f"; {without} of earlier versions, whose cost is not known, {verb} not drawn"
     if found.split == "val":
         left += "; val chose these models, so their figures are optimistic"
+    if found.grouped:
+        left += (
+            "; images of one group count as independent, so intervals are too narrow where these are alike"
+        )
     every = "both" if len(found.runs) == 2 else f"all {len(found.runs)}"
     return f"{found.images} {found.split} images that {every} runs judged{left}"
 
@@ -66,5 +70,5 @@ def page(found: Comparison) -> str:
     return (
         environment()
         .get_template("compare.html.j2")
-        .render(title="Runs compared", table=made, picture=picture)
+        .render(title="Runs compared", table=made, picture=picture, several=len(found.runs) > 2)
     )
