@@ -1,3 +1,5 @@
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss
@@ -65,22 +67,54 @@ def test_brier_is_scikit_learns():
 
 
 def test_a_hand_worked_calibration_error():
-    # Confidences .6, .7 (one of two right) and .8, 1. (both right): bins of two images:
+    # Confidences .6, .7 (one of two right) and .8, 1. (both right), ten images of each in two bins:
     # |.65 - .5| and |.9 - 1.|, each half of the images: (.15 + .1) / 2.
-    p = np.array([[0.6, 0.4], [0.3, 0.7], [0.8, 0.2], [1.0, 0.0]])
-    labels = np.array([0, 0, 0, 0])
+    p = np.repeat([[0.6, 0.4], [0.3, 0.7], [0.8, 0.2], [1.0, 0.0]], 10, axis=0)
+    labels = np.zeros(40, int)
     found = belief(p, labels, bins=2)
     assert found.adaptive_ece == pytest.approx(0.125)
     # Of equal width the bins are (0, .5] and (.5, 1]: |3.1 - 3| / 4.
     assert found.ece == pytest.approx(0.025)
-    assert [(one.images, one.accuracy) for one in found.bins] == [(2, 0.5), (2, 1.0)]
+    assert [(one.images, one.accuracy) for one in found.bins] == [(20, 0.5), (20, 1.0)]
+
+
+def test_images_of_like_confidence_stand_in_one_bin_whatever_the_order_of_the_rows():
+    p, labels = np.full((100, 2), 0.5), np.repeat([0, 1], 50)
+    assert belief(p, labels).adaptive_ece == 0 and len(belief(p, labels).bins) == 1
+    p, labels = drawn(1.0, 300)
+    p = p.round(1) / p.round(1).sum(axis=1, keepdims=True)
+    shuffled = np.random.default_rng(0).permutation(300)
+    found = belief(p, labels)
+    again = belief(p[shuffled], labels[shuffled])
+    assert [astuple(one) for one in found.bins] == [pytest.approx(astuple(one)) for one in again.bins]
+    sure = [one.confidence for one in found.bins]
+    assert sure == sorted(set(sure)) and sum(one.images for one in found.bins) == 300
+
+
+def test_of_few_images_an_honest_model_has_an_error_too_and_that_is_told():
+    for images, least, most in ((20, 0.05, 0.12), (100, 0.08, 0.14), (4000, 0.005, 0.025)):
+        found = [belief(*drawn(1.0, images, seed)) for seed in range(20)]
+        errors = [one.adaptive_ece for one in found]
+        told = [one.adaptive_ece_by_chance for one in found]
+        assert least < np.mean(told) < most
+        # The labels are of these probabilities: what is told is what is found.
+        assert np.mean(told) == pytest.approx(np.mean(errors), rel=0.3)
+        assert np.mean([one.ece_by_chance for one in found]) == pytest.approx(
+            np.mean([one.ece for one in found]), rel=0.2
+        )
+    assert len(belief(*drawn(1.0, 20)).bins) == 2 and len(belief(*drawn(1.0, 9)).bins) == 1
+    p, labels = drawn(3.0, 4000)
+    spoilt = belief(p, labels)
+    assert (
+        spoilt.adaptive_ece_by_chance is not None and spoilt.adaptive_ece > 5 * spoilt.adaptive_ece_by_chance
+    )
 
 
 def test_bins_hold_equally_many_images_and_a_row_without_numbers_is_wrong():
     p, labels = drawn(1.0, 100)
     p[0] = np.nan
     sizes = [one.images for one in adaptive_bins(p, labels, 15)]
-    assert sum(sizes) == 100 and max(sizes) - min(sizes) <= 1
+    assert sum(sizes) == 100 and len(sizes) == 10 and max(sizes) - min(sizes) <= 1
     assert adaptive_bins(p[:1], labels[:1], 15)[0].confidence == 1.0
     assert adaptive_bins(p[:1], labels[:1], 15)[0].accuracy == 0.0
 

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferkit.evaluation.metrics import ECE_BINS, Floats, Ints, ece, nll, predict, wilson
+from transferkit.evaluation.metrics import ECE_BINS, Floats, Ints, gap, nll, predict, width_numbers, wilson
 
 # Temperatures that are looked at; a network is seldom beyond a factor of five.
 COLDEST, HOTTEST = 0.05, 20.0
+# Images in a bin, at least: one or two say nothing of how often their like are right.
+LEAST_IN_BIN = 10
+# Draws of right and wrong answers, for what chance alone makes of a calibration error.
+DRAWS = 200
 # What twice the gain in log-likelihood must pass: chi-squared of one degree of freedom, 5 %.
 SURE = 3.84
 
@@ -38,8 +42,10 @@ class Belief:
         nll: mean -log p(label), in nats.
         brier: mean squared distance from certainty, summed over classes: 0 is best, 2 the worst.
         ece: expected calibration error in 15 bins of equal width.
-        adaptive_ece: likewise in bins of equally many images.
+        adaptive_ece: likewise in bins of equally many images, see `adaptive_bins`.
         bins: those of equally many images, the least confident first.
+        ece_by_chance, adaptive_ece_by_chance: what these errors would be on average if every confidence were
+            true; of few images they are far from 0. None in reports of earlier versions.
     """
 
     nll: float
@@ -47,6 +53,8 @@ class Belief:
     ece: float
     adaptive_ece: float
     bins: tuple[Bin, ...]
+    ece_by_chance: float | None = None
+    adaptive_ece_by_chance: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,15 +154,26 @@ def _logits(probabilities: Floats) -> Floats:
 
 def belief(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> Belief:
     """How far the probabilities (N, C) can be believed on images of these labels (N,)."""
-    found = adaptive_bins(probabilities, labels, bins)
-    gaps = [one.images * abs(one.confidence - one.accuracy) for one in found]
+    confidence, right = _confidence(probabilities), predict(probabilities) == np.asarray(labels)
+    width, alike = width_numbers(confidence, bins), _alike(confidence, bins)
+    found = tuple(_bin(confidence[alike == at], right[alike == at]) for at in range(alike.max() + 1))
+    # The same draws each time, so that a report made anew says the same.
+    drawn = np.random.default_rng(0).random((DRAWS, len(confidence))) < confidence
     return Belief(
         nll=nll(probabilities, labels),
         brier=brier(probabilities, labels),
-        ece=ece(probabilities, labels, bins),
-        adaptive_ece=float(sum(gaps) / len(labels)),
+        ece=gap(width, confidence, right),
+        adaptive_ece=gap(alike, confidence, right),
         bins=found,
+        ece_by_chance=float(np.mean([gap(width, confidence, hits) for hits in drawn])),
+        adaptive_ece_by_chance=float(np.mean([gap(alike, confidence, hits) for hits in drawn])),
     )
+
+
+def _confidence(probabilities: Floats) -> Floats:
+    """The highest probability of each row; 1 of one that is not finite, which is wrong."""
+    finite = np.isfinite(probabilities).all(axis=1)
+    return np.asarray(np.where(finite, np.asarray(probabilities, np.float64).max(axis=1), 1.0))
 
 
 def brier(probabilities: Floats, labels: Ints) -> float:
@@ -169,16 +188,27 @@ def brier(probabilities: Floats, labels: Ints) -> float:
 
 
 def adaptive_bins(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> tuple[Bin, ...]:
-    """Bins of equally many images (to one) by confidence; fewer where there are fewer images.
+    """Bins of equally many images by confidence: so many, or fewer where there are not ten for each.
 
-    A row that is not finite is wrong with confidence 1. Source: Nguyen and O'Connor 2015, section 3.
+    Images of the same confidence stand in one bin, so the order of the rows says nothing. A row that is not
+    finite is wrong with confidence 1. Source: Nguyen and O'Connor 2015, section 3.
     """
-    finite = np.isfinite(probabilities).all(axis=1)
-    confidence = np.where(finite, np.asarray(probabilities, np.float64).max(axis=1), 1.0)
-    right = predict(probabilities) == np.asarray(labels)
-    order = np.argsort(confidence, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
-    return tuple(_bin(confidence[part], right[part]) for part in parts)
+    return belief(probabilities, labels, bins).bins
+
+
+def _alike(confidence: Floats, bins: int) -> Ints:
+    """The number of each image's bin; see `adaptive_bins`."""
+    confidence = confidence.round(9)  # what differs by rounding alone is the same
+    ordered, count = np.sort(confidence), len(confidence)
+    most = max(1, min(bins, count // LEAST_IN_BIN))
+    wanted = [len(part) for part in np.array_split(ordered, most)]
+    cuts = []
+    for place in np.cumsum(wanted)[:-1]:
+        # Between two confidences, at the nearer end of those that are the same.
+        ends = (np.searchsorted(ordered, ordered[place], side) for side in ("left", "right"))
+        cuts.append(min(ends, key=lambda end: abs(int(end) - int(place))))
+    borders = [ordered[cut] for cut in sorted({int(cut) for cut in cuts}) if 0 < cut < count]
+    return np.asarray(np.searchsorted(borders, confidence, "right"))
 
 
 def _bin(confidence: Floats, right: np.ndarray) -> Bin:

@@ -218,7 +218,16 @@ def ece(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:
     """
     confidence = np.where(_finite(probabilities), _as_float64(probabilities).max(axis=1), 1.0)
     hits = predict(probabilities) == labels
-    numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return gap(width_numbers(confidence, bins), confidence, hits)
+
+
+def width_numbers(confidence: Floats, bins: int = ECE_BINS) -> Ints:
+    """The number of each image's bin of equal width; see `ece`."""
+    return np.asarray(np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1))
+
+
+def gap(numbers: Ints, confidence: Floats, hits: Bools) -> float:
+    """The mean over images of the gap between confidence and accuracy of their bins, 0..1."""
     # |sum of confidence - hits| of a bin over N is its |gap| times its share of the images.
     return float(np.abs(np.bincount(numbers, confidence - hits)).sum() / len(hits))
 

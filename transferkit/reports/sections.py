@@ -283,7 +283,9 @@ def trust(report: Report) -> dict[str, Any] | None:
     rows = []
     for label, key in told.BELIEFS.items():
         pairs = [(getattr(found.before[split], key), getattr(found.after[split], key)) for split in splits]
-        rows.append([label, *(cell(after, f"{before:.3f} → {after:.3f}") for before, after in pairs)])
+        rows.append(
+            [label, *(cell(after or "", told.belief_words(before, after)) for before, after in pairs)]
+        )
     made = table(["", *splits], rows)
     return {
         "calibration": told.calibration_words(report),

@@ -39,8 +39,7 @@ def _calibration(report: Report) -> str:
     def row(label: str, key: str) -> list[str]:
         cells = [label]
         for split in splits:
-            before, after = (getattr(each[split], key) for each in (found.before, found.after))
-            cells.append(f"{before:.3f} → {after:.3f}")
+            cells.append(belief_words(*(getattr(each[split], key) for each in (found.before, found.after))))
         return cells
 
     rows = [row(label, key) for label, key in BELIEFS.items()]
@@ -52,9 +51,16 @@ BELIEFS = {
     "log-loss": "nll",
     "Brier score (0 to 2)": "brier",
     "calibration error, 15 bins of equal width": "ece",
+    "by chance alone, if all probabilities were true": "ece_by_chance",
     "calibration error, bins of equally many images": "adaptive_ece",
+    "by chance alone, in these bins": "adaptive_ece_by_chance",
 }
 assert set(BELIEFS.values()) < set(Belief.__dataclass_fields__)
+
+
+def belief_words(before: float | None, after: float | None) -> str:
+    """A cell of the table of `BELIEFS`."""
+    return "–" if before is None or after is None else f"{before:.3f} → {after:.3f}"
 
 
 def calibration_words(report: Report) -> str:
