@@ -235,7 +235,8 @@ def test_json_keeps_other_scripts_readable(tmp_path: Path) -> None:
 
 
 def test_versions_name_what_shapes_the_numbers() -> None:
-    assert {"python", "transferkit", "keras", "tensorflow", "numpy"} <= set(runs.versions())
+    assert {"python", "transferkit", "keras", "tensorflow", "numpy", "scipy"} <= set(runs.versions())
+    assert "jax" in runs.versions("jax") and "jax" not in runs.versions()
 
 
 @pytest.fixture

@@ -185,6 +185,10 @@ def test_sets_of_classes_are_named_where_the_run_has_them(run: Run, photos: Path
     rows = json.loads(result.stdout)["predictions"]
     truth = [Path(row["path"]).parent.name in row["set"].split("|") for row in rows]
     assert sum(truth) / len(truth) >= 0.85 and all(row["pred"] in row["set"] for row in rows if row["set"])
+    labels = run.folder / "labels.json"
+    labels.write_text(labels.read_text().replace('"red"', '"re|d"'))
+    rows = json.loads(call("predict", run.folder, photos, "--sets", "--json").stdout)["predictions"]
+    assert any(row["set"] == r"re\|d" for row in rows if row["pred"] == "re|d")
     numbers = json.loads((run.folder / "report.json").read_text())
     (run.folder / "report.json").write_text(json.dumps(numbers | {"conformal": None}))
     refused = call("predict", run.folder, photos, "--sets")

@@ -103,6 +103,14 @@ def test_a_server_that_is_away_is_told_before_any_work(photos: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("toy")
+def test_a_password_in_the_address_is_not_shown(photos: Path, tmp_path: Path, away: str, monkeypatch: Any):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", away.replace("//", "//me:secret@"))
+    with pytest.raises(TrackingError, match=f"MLflow at {away}: ") as told:
+        finetune(photos, recipe(mlflow=True), out=tmp_path / "run")
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.usefixtures("toy")
 def test_a_server_that_goes_away_meanwhile_takes_nothing_from_the_run(
     photos: Path, tmp_path: Path, away: str, monkeypatch: Any
 ):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from transferkit.evaluation.metrics import SplitMetrics, evaluate
-from transferkit.evaluation.remarks import surely_below
+from transferkit.evaluation.remarks import absent_classes, by_weakness, shares_of, surely_below
 
 
 def judged(rates: list[float], each: int, seed: int = 0) -> SplitMetrics:
@@ -25,6 +25,17 @@ def test_of_classes_that_are_all_alike_hardly_ever_one_is_named():
 def test_a_class_that_is_recognised_far_less_often_is_named_the_surest_first():
     found = surely_below(judged([0.95] * 8 + [0.3, 0.5], 40))
     assert [row.label for row in found] == ["class 8", "class 9"]
+
+
+def test_a_class_without_images_is_no_weak_one_and_that_is_told():
+    labels = np.array([0, 0, 1, 1])
+    scores = evaluate(np.eye(3)[[0, 0, 1, 0]], labels, ["cat", "dog", "none"])
+    assert [row.label for _, row in by_weakness(scores)] == ["dog", "cat", "none"]
+    assert [number for number, _ in by_weakness(scores)] == [1, 0, 2]
+    assert shares_of(scores.per_class[2]) == (None, None, None) and shares_of(scores.per_class[1])[1] == 0.5
+    (told,) = absent_classes(scores, "test")
+    assert told.startswith("test has no image of 1 of 3 classes: none; ") and "macro-F1" in told
+    assert absent_classes(evaluate(np.eye(2), np.array([0, 1]), ["a", "b"]), "test") == []
 
 
 @pytest.mark.parametrize(("hits", "named"), [(11, True), (12, False)])

@@ -93,13 +93,13 @@ def test_the_headline_is_val_and_says_so_where_there_is_no_test_split(make):
 
 def test_probabilities_that_are_not_finite_are_told():
     report = make_report(labels=[0, 1], predicted=[-1, 1], splits=("test",))
-    assert report.remarks()[1:] == (
+    assert report.remarks()[2:] == (
         "1 of 2 test images got probabilities that are not finite; they count as wrong",
     )
 
 
 def test_classes_of_which_nothing_was_recognised_are_named():
-    assert make_report(labels=[0, 0, 1, 2], predicted=[0, 1, 1, 1], classes=4).remarks() == (
+    assert make_report(labels=[0, 0, 1, 2], predicted=[0, 1, 1, 1], classes=4).remarks()[1:] == (
         "no test image of 1 of 3 classes was recognised (1 of each): class 2; with every class counted the "
         "same 50.0% are right",
     )

@@ -285,7 +285,7 @@ def _write(folder: Path, work: Work, base: Candidate, best: Candidate, device: D
 
 def _environment(work: Work, device: Device) -> dict[str, Any]:
     return {
-        "versions": runs.versions(),
+        "versions": runs.versions(device.backend),
         "backend": device.backend,
         "device": device.name,
         "precision": device.precision,

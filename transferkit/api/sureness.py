@@ -7,6 +7,7 @@ import numpy as np
 from transferkit.data.index import BETWEEN_NAMES
 from transferkit.errors import UsageError
 from transferkit.evaluation.calibration import tempered
+from transferkit.evaluation.labels import joinable
 from transferkit.evaluation.rejection import conformal_sets
 from transferkit.runs import Run
 
@@ -39,7 +40,7 @@ def sureness(run: Run, probabilities: np.ndarray, *, sets: bool, reject: bool) -
     if sets:
         temperature, least = _threshold_of_sets(run)
         chosen = conformal_sets(tempered(probabilities, temperature), least)
-        found["set"] = [BETWEEN_NAMES.join(run.labels[number] for number in one) for one in chosen]
+        found["set"] = [BETWEEN_NAMES.join(joinable(run.labels[number]) for number in one) for one in chosen]
     if reject:
         temperature, least = _threshold_of_answers(run)
         found["accepted"] = (tempered(probabilities, temperature).max(axis=1, initial=0) >= least).tolist()

@@ -4,10 +4,12 @@ Where that is, and the experiment, MLflow's own variables say: MLFLOW_TRACKING_U
 """
 
 import os
+import re
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from transferkit.errors import TrackingError, missing_extra
+from transferkit.evaluation.curves import trained_epochs
 from transferkit.progress import say
 from transferkit.recipe import Recipe
 from transferkit.reports import record
@@ -83,7 +85,7 @@ def _logged(client: Any, run: Run) -> str:
         for first in range(0, len(params), PARAMETERS_AT_ONCE):
             client.log_batch(identity, params=params[first : first + PARAMETERS_AT_ONCE])
         now = client.get_run(identity).info.start_time
-        curves = points(report.history)
+        curves = points(trained_epochs(report.history))
         told = [Metric(f"epoch/{point.name}", point.value, now, point.step) for point in curves]
         told += [Metric(key, value, now, 0) for key, value in metrics(report).items()]
         for first in range(0, len(told), METRICS_AT_ONCE):
@@ -93,8 +95,17 @@ def _logged(client: Any, run: Run) -> str:
         client.set_terminated(identity, status="FAILED")
         raise
     client.set_terminated(identity)
-    say(f"MLflow: logged as {run.folder.name} in experiment {name} at {client.tracking_uri}")
+    say(f"MLflow: logged as {run.folder.name} in experiment {name} at {_address(client)}")
     return identity
+
+
+def _address(client: Any) -> str:
+    return _without_password(str(client.tracking_uri))
+
+
+def _without_password(text: str) -> str:
+    """A text whose addresses have neither user nor password."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def _client() -> Any:
@@ -108,9 +119,9 @@ def _client() -> Any:
 
 
 def _unreachable(client: Any, error: Exception) -> TrackingError:
-    first = (str(error).splitlines() or [""])[0][:300]
+    first = _without_password((str(error).splitlines() or [""])[0])[:300]
     return TrackingError(
-        f"MLflow at {client.tracking_uri}: {type(error).__name__}: {first}. Check MLFLOW_TRACKING_URI and "
+        f"MLflow at {_address(client)}: {type(error).__name__}: {first}. Check MLFLOW_TRACKING_URI and "
         "that the server runs, or leave out --mlflow."
     )
 

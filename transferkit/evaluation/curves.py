@@ -121,7 +121,7 @@ def curves_of(
     fitted = [row for row in history if row["epoch"] == 0]
     if not fitted:
         return None
-    trained = [row for row in history if row["epoch"] > 0 and not _gone(row)]
+    trained = trained_epochs(history)
     rows = trained or [row for row in fitted if row["phase"] == kept][-1:] or fitted[-1:]
     return Curves(
         phase=str(rows[0]["phase"]),
@@ -140,6 +140,11 @@ def curves_of(
         interrupted=interrupted and bool(trained),
         asked=asked,
     )
+
+
+def trained_epochs(history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows of a history that led to the model: no linear classifiers, no attempts that were given up."""
+    return [row for row in history if row.get("epoch", 1) >= 1 and not _gone(row)]
 
 
 def _gone(row: Mapping[str, Any]) -> bool:

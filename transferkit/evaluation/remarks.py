@@ -31,6 +31,34 @@ def lost_classes(scores: SplitMetrics, split: str) -> list[str]:
     ]
 
 
+def absent_classes(scores: SplitMetrics, split: str) -> list[str]:
+    """One sentence if the split has no image of some classes, so that it says nothing of these.
+
+    Args:
+        scores: of the split.
+        split: its name.
+    """
+    absent = [row for row in scores.per_class if not row.n]
+    if not absent:
+        return []
+    named = ", ".join(shown(row.label, 40) for row in absent[:NAMED])
+    named += " and others" if len(absent) > NAMED else ""
+    return [
+        f"{split} has no image of {len(absent)} of {len(scores.per_class)} classes: {named}; nothing is "
+        "known of them, and macro-F1 counts them as 0"
+    ]
+
+
+def by_weakness(scores: SplitMetrics) -> list[tuple[int, ClassRow]]:
+    """(number, row) of each class, that of the lowest F1 first; classes without an image last."""
+    return sorted(enumerate(scores.per_class), key=lambda pair: (not pair[1].n, pair[1].f1))
+
+
+def shares_of(row: ClassRow) -> tuple[float | None, float | None, float | None]:
+    """Precision, recall and F1 of a class; None where the split has no image of it."""
+    return (row.precision, row.recall, row.f1) if row.n else (None, None, None)
+
+
 def surely_below(scores: SplitMetrics) -> list[ClassRow]:
     """Classes recognised less often than all images are, by more than chance; the surest first.
 

@@ -17,7 +17,7 @@ from transferkit.evaluation.metrics import SplitMetrics
 from transferkit.evaluation.multilabel import MultiLabelMetrics
 from transferkit.evaluation.paired import Against, Paired
 from transferkit.evaluation.rejection import Conformal, Rejection
-from transferkit.evaluation.remarks import lost_classes
+from transferkit.evaluation.remarks import absent_classes, lost_classes
 from transferkit.evaluation.unknown import Strangeness
 
 SCHEMA = 1  # of metrics.json
@@ -226,7 +226,8 @@ class Report:
                 "images of a group resemble each other"
             )
         if not self.multilabel:
-            found += lost_classes(self.single_label(self.headline), self.headline)
+            scores = self.single_label(self.headline)
+            found += [*absent_classes(scores, self.headline), *lost_classes(scores, self.headline)]
         for name, split in self.splits.items():
             if split.non_finite:
                 found.append(

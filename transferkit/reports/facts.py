@@ -3,6 +3,7 @@
 from typing import Any
 
 from transferkit.data.findings import KINDS, LEVELS
+from transferkit.evaluation.remarks import by_weakness, shares_of
 from transferkit.evaluation.report import Report
 from transferkit.reports import trust as told
 from transferkit.reports.cells import Table, cell, fraction, share, table
@@ -24,11 +25,8 @@ def classes(report: Report) -> dict[str, Any]:
         header = ["no.", "class", "images", "AP", "precision", "recall", "F1"]
         none = {"confused": Table(), "all_confused": Table()}
         return {"classes": table(header, rows, f"The {split} split")} | none
-    found = sorted(enumerate(report.single_label(split).per_class), key=lambda pair: pair[1].f1)
-    rows = [
-        [number, row.label, row.n, *map(fraction, (row.precision, row.recall, row.f1))]
-        for number, row in found
-    ]
+    found = by_weakness(report.single_label(split))
+    rows = [[number, row.label, row.n, *map(fraction, shares_of(row))] for number, row in found]
     header = ["no.", "class", "images", "precision", "recall", "F1"]
     listed = report.confused(split, limit=len(report.class_names) ** 2)
     pairs = [[pair.label, pair.predicted, pair.images, share(pair.share)] for pair in listed]

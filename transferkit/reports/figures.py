@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transferkit.evaluation.curves import EXPLODED
+from transferkit.evaluation.curves import trained_epochs
 from transferkit.evaluation.report import MEASURES, Report
 
 
@@ -47,9 +47,7 @@ class StrengthCurve(NamedTuple):
 
 def learning_curve(report: Report) -> LearningCurve:
     """The numbers of the learning curves; all lists are empty where no epoch was trained."""
-    # Epoch 0 is a linear classifier; attempts that were given up are no part of the way.
-    rows = [row for row in report.history if row.get("epoch", 1) >= 1]
-    rows = [row for row in rows if not str(row["phase"]).endswith(EXPLODED)]
+    rows = trained_epochs(report.history)
     names = [str(row["phase"]) for row in rows]
     starts = [i for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
     return LearningCurve(

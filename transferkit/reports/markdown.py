@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from transferkit.evaluation.crossval import CrossValidation
+from transferkit.evaluation.remarks import by_weakness, shares_of
 from transferkit.evaluation.report import MEASURES, Decision, Report
 from transferkit.reports import multilabel
 from transferkit.reports.beside import Beside, beside
@@ -196,10 +197,10 @@ def _value(value: object) -> str:
 
 def _per_class(report: Report) -> str:
     split = report.single_label(report.headline)
-    rows = sorted(enumerate(split.per_class), key=lambda pair: pair[1].f1)
+    rows = by_weakness(split)
     cells = [
         [str(i), name(row.label), str(row.n)]
-        + [f"{fraction:.3f}" for fraction in (row.precision, row.recall, row.f1)]
+        + ["–" if fraction is None else f"{fraction:.3f}" for fraction in shares_of(row)]
         for i, row in rows[:LISTED_CLASSES]
     ]
     rest = len(rows) - len(cells)

@@ -181,11 +181,16 @@ def write_csv(path: Path, frame: "pd.DataFrame") -> None:
         frame.to_csv(path, index=False, lineterminator="\n")
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that shape the numbers."""
+def versions(backend: str = "tensorflow") -> dict[str, str]:
+    """Versions of Python and of the packages that shape the numbers.
+
+    Args:
+        backend: of Keras, which is one of them.
+    """
     from importlib.metadata import version
 
-    names = ("transferkit", "keras", "tensorflow", "numpy", "scikit-learn", "pandas", "Pillow")
+    names = ["transferkit", "keras", "tensorflow", "numpy", "scipy", "scikit-learn", "pandas", "Pillow"]
+    names += [backend] if backend not in names else []
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for name in names:
         try:
