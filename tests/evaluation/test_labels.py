@@ -1,7 +1,7 @@
 import pytest
 
 from transferkit.errors import DataError, UsageError
-from transferkit.evaluation.labels import join_labels
+from transferkit.evaluation.labels import join_labels, joinable, joined
 
 MODEL = ["daisy", "rose", "tulip"]
 
@@ -70,3 +70,10 @@ def test_a_thousand_foreign_classes_do_not_hide_the_remedy():
     with pytest.raises(DataError) as caught:
         join_labels([f"n{i:08d}" for i in range(1000)], MODEL, {}, allow_missing=True)
     assert "  and 970 more" in str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "b"], ["a|b", "c"], ["a\\", "b"], ["\\|", "|", ""], ["one"]], ids=repr
+)
+def test_names_that_were_joined_come_apart_again(names: list[str]):
+    assert joined("|".join(map(joinable, names))) == names

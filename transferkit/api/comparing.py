@@ -9,6 +9,7 @@ import numpy as np
 
 from transferkit.errors import UsageError
 from transferkit.evaluation.comparison import Compared, Comparison
+from transferkit.evaluation.labels import joined
 from transferkit.evaluation.metrics import wilson
 from transferkit.evaluation.paired import Paired, holm, paired
 from transferkit.runs import Run
@@ -72,11 +73,13 @@ class Answered(NamedTuple):
 
     Attributes:
         right: of each run, which images it has right, bool `(n,)`.
+        within: of each run, of which images the class is among its five most probable, bool `(n,)`.
         left_out: images that only some of them judged.
         relabelled: images whose labels differ between them, which no run is judged by.
     """
 
     right: list[np.ndarray]
+    within: list[np.ndarray]
     left_out: int
     relabelled: int
 
@@ -90,15 +93,20 @@ def answered(frames: "Sequence[pd.DataFrame]") -> Answered:
     """What each of several runs has right of the images that all of them judged.
 
     Args:
-        frames: `sha256,label,pred` of each, see `Run.judged`.
+        frames: `sha256,label,pred,top5` of each, see `Run.judged`.
     """
     keyed = [frame.drop_duplicates("sha256").set_index("sha256") for frame in frames]
     every = set.union(*(set(frame.index) for frame in keyed))
     shared = sorted(set.intersection(*(set(frame.index) for frame in keyed)))
     labels = np.stack([keyed[0].loc[shared, "label"], *(one.loc[shared, "label"] for one in keyed[1:])])
     agreed = (labels == labels[0]).all(axis=0)
-    right = [(one.loc[shared, "pred"] == one.loc[shared, "label"]).to_numpy(bool)[agreed] for one in keyed]
-    return Answered(right, len(every) - len(shared), int((~agreed).sum()))
+    judged = [one.loc[shared][agreed] for one in keyed]
+    right = [(one["pred"] == one["label"]).to_numpy(bool) for one in judged]
+    within = [
+        np.array([label in joined(top5) for label, top5 in zip(one["label"], one["top5"], strict=True)], bool)
+        for one in judged
+    ]
+    return Answered(right, within, len(every) - len(shared), int((~agreed).sum()))
 
 
 def _compared(run: Run, name: str, right: np.ndarray, against: Paired | None) -> Compared:

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from transferkit.api.baselines import TOP
 from transferkit.api.comparing import answered
 from transferkit.api.judging import outlook, trust
 from transferkit.api.picturing import doubts, gallery
@@ -14,7 +13,6 @@ from transferkit.api.strangers import known_strangeness
 from transferkit.api.work import Candidate, Work
 from transferkit.backbone.cost import layer_costs
 from transferkit.evaluation.cost import Cost
-from transferkit.evaluation.metrics import predict
 from transferkit.evaluation.paired import Against, paired
 from transferkit.progress import say
 from transferkit.runs import FIXES, Run, write_csv
@@ -52,19 +50,18 @@ def _against(work: Work, best: Candidate) -> Against | None:
     """This classifier beside an earlier run's, on the images of test (or val) that both judged."""
     if work.recipe.against is None or work.multilabel:
         return None
-    import pandas as pd
+    from transferkit.evaluation.predictions import predictions_frame
 
     earlier = Run.open(work.recipe.against)
     split = "test" if "test" in best.probabilities else "val"
-    rows, names = work.rows[split], np.array(work.class_names, dtype=object)
-    own = pd.DataFrame(
-        {
-            "sha256": work.index.files["sha256"].iloc[rows].to_numpy(),
-            "label": names[work.labels[rows]],
-            "pred": np.append(names, "")[predict(best.probabilities[split])],  # "" where it has no answer
-        }
-    )
-    theirs = earlier.judged
+    rows, theirs = work.rows[split], earlier.judged
+    own = predictions_frame(
+        list(work.index.files["path"].iloc[rows]),
+        work.labels[rows],
+        split,
+        probabilities=best.probabilities[split],
+        class_names=work.class_names,
+    ).assign(sha256=work.index.files["sha256"].iloc[rows].to_numpy())
     found = answered([theirs[theirs["split"] == split], own])
     if not found.images:
         work.notes.append(
@@ -78,6 +75,7 @@ def _against(work: Work, best: Candidate) -> Against | None:
         backbone=str(earlier.plan.get("backbone", "")),
         top1=float(first.mean()),
         own_top1=float(second.mean()),
+        top5=float(found.within[0].mean()) if len(work.class_names) > TOP else None,
         paired=paired(first, second),
     )
 

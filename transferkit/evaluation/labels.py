@@ -45,6 +45,18 @@ def joinable(name: str) -> str:
     return name.replace("\\", "\\\\").replace("|", "\\|")
 
 
+def joined(text: str) -> list[str]:
+    """The class names of a text in which they are joined by a vertical bar, see `joinable`."""
+    names, escaped = [""], False
+    for letter in text:
+        if letter == "|" and not escaped:
+            names.append("")
+        elif letter != "\\" or escaped:
+            names[-1] += letter
+        escaped = letter == "\\" and not escaped
+    return names
+
+
 def _check_renames(
     renames: Mapping[str, str], data_classes: Sequence[str], model_classes: Sequence[str]
 ) -> None:

@@ -60,6 +60,7 @@ class Against:
     Attributes:
         name: of the earlier run; `backbone` its.
         top1: of it on these images, 0..1; `own_top1` of this model.
+        top5: of it likewise; None where there are not more classes than five.
         paired: image by image; the earlier run is the first.
     """
 
@@ -68,6 +69,7 @@ class Against:
     top1: float
     own_top1: float
     paired: Paired
+    top5: float | None = None
 
 
 def paired(first: Bools, second: Bools) -> Paired:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from transferkit.evaluation.paired import Against
 from transferkit.evaluation.report import MEASURES, Report
 from transferkit.reports import multilabel
 
@@ -48,6 +49,7 @@ def beside(report: Report) -> list[Beside]:
     if report.linear_top5:
         top5 = {split: report.single_label(split).top5 for split in splits}
         rows += [
+            *_earlier_top5(report),
             Beside(f"top-5 of {BLIND_TOP5}", report.baseline_top5),
             Beside("top-5 of the linear classifier", report.linear_top5),
             Beside("top-5 of this model", top5),
@@ -60,7 +62,15 @@ def beside(report: Report) -> list[Beside]:
 
 def _earlier(report: Report) -> list[Beside]:
     found = report.against
-    if found is None:
+    return [] if found is None else [_of_earlier(found, "top-1", found.top1, report.headline)]
+
+
+def _earlier_top5(report: Report) -> list[Beside]:
+    found = report.against
+    if found is None or found.top5 is None:
         return []
-    both = f"top-1 of {found.name} ({found.paired.n} images of both)"
-    return [Beside(both, {report.headline: found.top1})]
+    return [_of_earlier(found, "top-5", found.top5, report.headline)]
+
+
+def _of_earlier(found: Against, measure: str, value: float, split: str) -> Beside:
+    return Beside(f"{measure} of {found.name} ({found.paired.n} images of both)", {split: value})

@@ -128,9 +128,9 @@ class Run:
 
     @property
     def judged(self) -> "pd.DataFrame":
-        """`sha256,split,label,pred` of the images of val and test, each content once."""
+        """`sha256,split,label,pred,top5` of the images of val and test, each content once."""
         frame = self.predictions.merge(self.content[["path", "sha256"]], on="path")
-        return frame[["sha256", "split", "label", "pred"]].drop_duplicates("sha256")
+        return frame[["sha256", "split", "label", "pred", "top5"]].drop_duplicates("sha256")
 
     @property
     def interrupted(self) -> bool:
