@@ -3,7 +3,7 @@
     python benchmarks/report/page.py [--classes 100] [--images 5000]
 
 The gallery has more pictures than a run keeps, each with its heat, and the suspects with the images they
-resemble. Reading the run's files is not in the time. Needs the checkout: the report is that of the tests.
+resemble. Reading the run's files is not in the time. Fails where these or fewer take more than 5 s or 6 MB. Needs the checkout: the report is that of the tests.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from transferkit.reports.pictures import overlay, thumbnail
 # The surest mistakes, the least sure right answers, the suspects with neighbours.
 MISTAKES, UNSURE, SUSPECTS, LIKE = 24, 12, 24, 3
 SIDE = 224
+# What 5,000 test images of 100 classes may take.
+MOST_SECONDS, MOST_MB = 5, 6
 
 
 def with_pictures(report: Report, folder: Path) -> Report:
@@ -65,11 +67,14 @@ def main() -> None:
         began = time.perf_counter()
         text = page.render(report, folder)
         seconds = time.perf_counter() - began
+    large = asked.classes <= 100 and asked.images <= 5000
     pictures = text.count("data:image/jpeg")
     size = len(text.encode()) / 1e6
     print(
         f"{asked.classes} classes, {asked.images} test images, {pictures} pictures: {seconds:.1f} s, {size:.1f} MB"
     )
+    if large and (seconds > MOST_SECONDS or size > MOST_MB):
+        sys.exit(f"more than {MOST_SECONDS} s or {MOST_MB} MB")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pytest
 
 from tests.reports.test_drawings import HOSTILE
 from tests.toy_report import make_full_report
-from transferkit.api.explaining import Explained
+from transferkit.api.explaining import Explained, Explanation
 from transferkit.api.filters import Filter
 from transferkit.evaluation.comparison import Compared, Comparison
 from transferkit.evaluation.paired import paired
@@ -137,11 +137,14 @@ def test_on_paper_nothing_is_wider_than_the_sheet(browser: Any, written: Path):
     tab.goto(written.as_uri())
     wide = "[...document.querySelectorAll('svg.fig')].map(one => one.getBoundingClientRect().right)"
     assert max(tab.evaluate(wide)) <= 721
+    # A table too wide for the sheet would be cut off: nothing scrolls on paper.
+    tables = "[...document.querySelectorAll('.scroll')]"
+    assert tab.evaluate(f"{tables}.filter(one => one.scrollWidth > one.clientWidth + 1).length") == 0
     tab.close()
 
 
 def other_pages() -> dict[str, str]:
-    """The pages of `compare` and `explain`, of hostile names."""
+    """The pages of `compare` and `explain`, of hostile names, and what a notebook shows of both."""
     pixels, names = np.zeros((8, 8, 3), np.uint8), [f"{name}/{i}" for i, name in enumerate(HOSTILE)]
     better = paired(np.arange(40) < 20, np.arange(40) < 30)
     runs = [
@@ -160,8 +163,14 @@ def other_pages() -> dict[str, str]:
     ]  # fmt: skip
     filters = [Filter(number=0, kernel=pixels, images=tuple(names[:3]))]
     compared = Comparison(runs=tuple(runs), images=40, split="test", left_out=0)
-    told = explanation.page("why", images, filters, stage="stage2", read=lambda path: None)
-    return {"compare": comparison.page(compared), "explain": told}
+    told = explanation.page("why", images, filters, stage="stage2", read=lambda path: pixels)
+    explained = Explanation(stage="stage2", images=tuple(images), failed={HOSTILE[0]: HOSTILE[0]})
+    return {
+        "compare": comparison.page(compared),
+        "explain": told,
+        "compared": f"<title>x</title>{compared._repr_html_()}",
+        "explained": f"<title>x</title>{explained._repr_html_()}",
+    }
 
 
 @pytest.mark.parametrize("name", ["compare", "explain"])
@@ -179,10 +188,27 @@ def test_the_other_pages_are_as_sound(browser: Any, tmp_path: Path, name: str, s
     tab.goto(target.as_uri())
     assert [url for url in asked if not url.startswith("data:")] == [target.as_uri()]
     assert tab.locator("svg.fig").count() == (1 if name == "compare" else 0)
+    tab.wait_for_function("[...document.images].every(image => image.complete)")
+    sizes = tab.evaluate("[...document.images].map(image => image.naturalWidth)")
+    # Of each image itself, its heat and the nearest; the filter and those that excite it.
+    assert len(sizes) == (0 if name == "compare" else 3 * len(HOSTILE) + 4) and all(sizes)
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert "<script>alert(1)</script>" in tab.inner_text("body") and told == []
     assert serious_faults(tab) == []
     context.close()
+
+
+@pytest.mark.parametrize("name", ["compared", "explained"])
+def test_what_a_notebook_shows_has_names_as_text(browser: Any, tmp_path: Path, name: str):
+    target = tmp_path / "cell.html"
+    target.write_text(other_pages()[name], encoding="utf-8", errors="replace")
+    tab, told = browser.new_page(), []
+    tab.on("dialog", lambda dialog: told.append(dialog.message))
+    tab.on("pageerror", lambda error: told.append(str(error)))
+    tab.goto(target.as_uri())
+    assert "<script>alert(1)</script>" in tab.inner_text("body") and told == []
+    assert tab.locator("script, [onerror], [onload]").count() == 0
+    tab.close()
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -1,8 +1,11 @@
 import math
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests.toy_report import make_full_report, make_report
+from transferkit.evaluation.comparison import Compared, Comparison
 from transferkit.reports import figures
 
 
@@ -76,7 +79,29 @@ def test_what_was_not_probed_has_no_curve():
 def test_the_numbers_of_trust_are_those_of_the_headline():
     report = make_full_report()
     belief, kept = figures.reliability(report), figures.coverage(report)
-    assert belief is not None and belief.split == "test" and len(belief.before) == len(belief.after)
-    assert kept is not None and kept.coverage[0] == 1.0 and kept.target == 0.95
+    assert belief is not None and belief.split == "test"
+    for drawn, told in ((belief.before, report.calibration.before), (belief.after, report.calibration.after)):
+        bins = told["test"].bins
+        assert [point[:2] for point in drawn] == [(one.confidence, one.accuracy) for one in bins]
+        assert [point[2:] for point in drawn] == [(one.low, one.high) for one in bins]
+        sizes = [one.images for one in bins]
+        assert np.average([point[1] for point in drawn], weights=sizes) == pytest.approx(report.score("test"))
+    assert kept is not None and kept.target == 0.95 and kept.split == "test"
+    # All images get an answer at first; each step takes some back, and what is right of all is top-1.
+    assert kept.coverage[0] == 1.0 and kept.precision[0] == pytest.approx(report.score("test"))
+    assert all(np.diff(kept.coverage) < 0) and len(kept.precision) == len(kept.coverage)
+    judged = report.rejection.judged
+    assert kept.chosen == ((judged.coverage, judged.precision) if judged.precision is not None else None)
     more = figures.growth_curve(report)
     assert more is not None and more.images == [100.0, 200.0, 400.0] and more.ahead[0] == 500 + 200
+    # Of the epochs 1 and 2; epoch 0 is a linear classifier.
+    assert figures.learning_curve(report).rate == [0.00075 / 2, 0.00075 / 3]
+
+
+def test_a_run_whose_cost_is_not_known_has_no_place_beside_the_others():
+    known = Compared(
+        name="a", backbone="toy", strategy="linear", kept="linear", top1=0.5, low=0.4, high=0.6,
+        macs=2 * 10**6, parameters=9, file_bytes=9, against_first=None,
+    )  # fmt: skip
+    both = Comparison(runs=(known, replace(known, name="b", macs=None)), images=9, split="test", left_out=0)
+    assert figures.cost_points(both) == [("a", 2.0, 0.5, 0.4, 0.6)]

@@ -159,7 +159,7 @@ def test_weights_of_classes_and_every_fold_stand_in_both_pages(tmp_path: Path):
 
 def test_a_large_report_is_small(tmp_path: Path):
     report = make_full_report(tmp_path, classes=100, images=10_000)
-    assert len(page.render(report, tmp_path)) < 6e6
+    assert len(page.render(report, tmp_path).encode()) < 6e6
 
 
 def test_the_cell_of_the_data_is_lit(tmp_path: Path):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from transferkit.evaluation.paired import Paired
+from transferkit.printable import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,7 @@ class Comparison:
 
         rows = []
         for one in self.runs:
-            row = {key: value for key, value in vars(one).items() if key != "against_first"}
+            row = {key: _plain(value) for key, value in vars(one).items() if key != "against_first"}
             row["top1_low"], row["top1_high"] = row.pop("low"), row.pop("high")
             found = one.against_first
             rows.append(row | ({key: getattr(found, key) for key in PAIRED} if found else {}))
@@ -71,6 +72,11 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return f"{self.frame.to_html()}<p>{self.images} images of {self.split} that all runs judged</p>"
+
+
+def _plain(value: object) -> object:
+    # pandas keeps text as UTF-8, and a folder's name may be none.
+    return visible(value) if isinstance(value, str) else value
 
 
 PAIRED = ("difference", "low", "high", "p")

@@ -6,6 +6,7 @@ from transferkit.evaluation.comparison import Comparison
 from transferkit.evaluation.paired import Paired
 from transferkit.reports import drawings
 from transferkit.reports.cells import cell, share, table
+from transferkit.reports.figures import cost_points
 from transferkit.reports.page import environment
 
 HEADER = ("run", "backbone", "strategy", "kept", "top-1", "95 %", "against the first", "million MACs", "MB")
@@ -64,7 +65,7 @@ def page(found: Comparison) -> str:
     """The comparison as one HTML file."""
     from markupsafe import Markup
 
-    points = [(one.name, one.macs / 1e6, one.top1, one.low, one.high) for one in found.runs if one.macs]
+    points = cost_points(found)
     picture = Markup(drawings.against_cost(points)) if len(points) > 1 else ""  # noqa: S704
     made = table(HEADER, rows(found), caption(found))
     return (

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transferkit.evaluation.comparison import Comparison
 from transferkit.evaluation.curves import trained_epochs
 from transferkit.evaluation.report import MEASURES, Report
 
@@ -181,6 +182,23 @@ def growth_curve(report: Report) -> GrowthCurve | None:
     images, top1 = zip(*found.curve, strict=True)
     ahead, now = found.trained + found.more, found.trained
     return GrowthCurve(list(images), list(top1), (ahead, found.then, found.low, found.high), (now, found.now))
+
+
+class CostPoint(NamedTuple):
+    """A run among those compared."""
+
+    name: str
+    million_macs: float
+    top1: float
+    low: float  # end of the 95 % interval
+    high: float
+
+
+def cost_points(found: Comparison) -> list[CostPoint]:
+    """The numbers of accuracy against cost; runs of earlier versions, whose cost is not known, have none."""
+    return [
+        CostPoint(one.name, one.macs / 1e6, one.top1, one.low, one.high) for one in found.runs if one.macs
+    ]
 
 
 def _column(rows: Sequence[Mapping[str, Any]], key: str) -> list[float]:
