@@ -14,6 +14,7 @@ from transferkit.strategies import STRATEGIES, Phase, Setting
 from transferkit.timing import Stopwatch
 from transferkit.training import sample as sample_module
 from transferkit.training.bank import Extractor, pooled_bank
+from transferkit.training.choosing import TriedClassifier
 from transferkit.training.linear import fit_linear
 from transferkit.training.sample import Sample
 
@@ -141,3 +142,17 @@ def test_views_that_cross_validation_takes_train_the_classifier(work: Any, monke
     assert len(features) == 2 * len(TRAIN) and images == 60
     assert np.array_equal(features[: len(TRAIN)], features[len(TRAIN) :])
     assert {one.views for one in fit(work, phase, TRAIN, VAL)[1]} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("discriminant", "without the views, which were no better, best of 2"),
+        ("logistic", "without the views (with discriminant they were no better; with logistic they would"),
+    ],
+)
+def test_what_was_not_tried_with_views_is_not_called_worse(method: str, told: str):
+    phase = last_phase("linear")
+    taken = TriedClassifier(phase.choices[0], method, None, None, 0.9, 0.3)
+    other = replace(taken, method="discriminant", nll=0.4, views=4)
+    assert told in linear_candidates._told(phase, (taken, other), False)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from transferkit.data.augment.pipeline import pipeline
 from transferkit.data.augment.policy import policy_from
+from transferkit.data.balance import class_weights
 from transferkit.data.decode import DecodePolicy, decode
 from transferkit.data.loader import Augmentation, ImageSource, epoch_batches, epoch_order
 
@@ -210,7 +211,25 @@ def test_mixed_batches_have_shares_of_classes_and_weights_by_them(multilabel: bo
     assert np.allclose(shares.sum(axis=1), 1)
     assert ((shares > 0.01) & (shares < 0.99)).any()
     assert not np.array_equal(images, PIXELS)
-    assert np.allclose(each, shares @ weights, atol=1e-5)
+    if multilabel:
+        assert np.allclose(each, shares @ weights, atol=1e-5)
+        return
+    plain = epoch_batches(Kept(), labels, np.arange(ROWS), batch_size=ROWS, augment=mixing)
+    blends = next(iter(plain))[1].numpy()
+    # The loss is -sum w s log p: each class's part of each image weighs what the class does.
+    assert np.allclose(each[:, None] * shares, blends * weights, atol=1e-5)
+
+
+def test_blended_classes_weigh_alike_however_unequal_they_are() -> None:
+    numbers = np.array([0] * 9 + [1])
+    order = np.tile(np.arange(10), 60)
+    mixing = augmentation([{"mixup": {"alpha": 1.0}}])
+    batches = epoch_batches(
+        Kept(), numbers, order, batch_size=50, augment=mixing, weights=class_weights(np.array([9, 1, 0]))
+    )
+    mass = sum((each[:, None] * shares).numpy().sum(axis=0) for _, shares, each in batches)
+    # Of 600 images 60 are of the rare class: their sum is that of the others but for chance.
+    assert mass[0] / mass.sum() == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_policy_is_traced_once_for_all_epochs():

@@ -136,7 +136,11 @@ def check_layers(recipe: Recipe, spec: BackboneSpec) -> None:
         from transferkit.data.augment.pipeline import pipeline
 
         size = spec.image_size if recipe.image_size == AUTO else int(recipe.image_size)
-        pipeline(policy, size, np.eye(3))  # the run's own axes are of its images
+        kinds = (
+            ("crop", "pad") if recipe.resize == AUTO else (recipe.resize,)
+        )  # a stretched one is as a padded
+        for seen in {DecodePolicy(size_px=size, resize=kind).seen for kind in kinds}:
+            pipeline(policy, size, np.eye(3), seen=seen)  # the run's own axes are of its images
 
 
 def check_cache() -> None:

@@ -167,9 +167,16 @@ def _told(phase: Phase, tried: tuple[TriedClassifier, ...], weighted: bool) -> s
     taken = tried[0]
     views = f" and {taken.views} views of each image" if taken.views else ""
     if not views and any(one.views for one in tried):
-        views = " without the views, which were no better,"
+        views = " without the views, which were no better"
+        if not any(one.views and one.method == taken.method for one in tried):
+            views = f" without the views ({_of_others(tried)}; with {taken.method} they would take too long)"
     return (
         f"{phase.name}: {taken.method} on {taken.features.name}{views}, best of {len(tried)} by "
         f"cross-validation on train ({'weighted score' if weighted else 'score'} {taken.score:.1%}, "
         f"log-loss {taken.nll:.3f})"
     )
+
+
+def _of_others(tried: tuple[TriedClassifier, ...]) -> str:
+    methods = sorted({one.method for one in tried if one.views})
+    return f"with {' and '.join(methods)} they were no better"

@@ -50,6 +50,22 @@ def sample_weights(targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(sums > 0, means, 1.0))
 
 
+def weighted_shares(shares: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares `(N, C)` of blended images and weights `(N,)`, so that each part weighs what its class does.
+
+    The loss of an image is then -sum_c s_c w_c log p_c. Its plain shares times their mean weight would let
+    the frequent class of a blend weigh as much as the rare one: with nine of ten images in one class and
+    MixUp of alpha 1 that class would have 63 % of the loss, not half.
+
+    Args:
+        shares: of the classes in each image, rows that sum to 1.
+        weights: of the classes `(C,)`, above 0.
+    """
+    mass = np.asarray(shares, np.float64) * weights
+    sums = mass.sum(axis=1)
+    return mass / sums[:, None], sums
+
+
 def balanced_order(rows: np.ndarray, labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     """As many draws from the rows as there are rows, the classes drawn equally often, shuffled.
 

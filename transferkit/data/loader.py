@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from transferkit.data.augment.keys import keys_of, mixing_key
-from transferkit.data.balance import sample_weights
+from transferkit.data.balance import sample_weights, weighted_shares
 from transferkit.data.decode import DecodePolicy, decode_batch
 
 
@@ -74,7 +74,8 @@ def epoch_batches(
             before), so that threads do not matter. Labels are shares `(n, C)` where it mixes batches.
         seed: of the augmentation.
         epoch: likewise.
-        weights: of the classes `(C,)`; an image's own is found from the labels as they leave here.
+        weights: of the classes `(C,)`; an image's own is found from its labels, and where images of one class
+            each are blended the labels are too, see `weighted_shares`.
     """
     import tensorflow as tf
 
@@ -104,7 +105,9 @@ def epoch_batches(
     steps = -(-len(order) // batch_size)
     pairs = batches.map(lambda x, y, keys: (tf.cast(x, tf.float32), y))
     if weights is not None:
-        pairs = pairs.map(lambda x, y: (x, y, _weights_of(y, weights)))
+        blended = augment is not None and augment.mixes and labels.ndim == 1
+        weighted = _blends_of if blended else _weights_of
+        pairs = pairs.map(lambda x, y: (x, *weighted(y, weights)))
     return pairs.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 
 
@@ -154,11 +157,23 @@ def times_before(order: np.ndarray) -> np.ndarray:
     return times
 
 
-def _weights_of(labels: Any, weights: np.ndarray) -> Any:
-    """float32 `(batch,)`, by `sample_weights`."""
+def _weights_of(labels: Any, weights: np.ndarray) -> tuple[Any, Any]:
+    """The labels, and float32 `(batch,)` by `sample_weights`."""
     import tensorflow as tf
 
     def found(targets: np.ndarray) -> np.ndarray:
         return sample_weights(targets, weights).astype(np.float32)
 
-    return tf.ensure_shape(tf.numpy_function(found, [labels], tf.float32), (None,))
+    return labels, tf.ensure_shape(tf.numpy_function(found, [labels], tf.float32), (None,))
+
+
+def _blends_of(shares: Any, weights: np.ndarray) -> tuple[Any, Any]:
+    """float32 `(batch, C)` and `(batch,)` by `weighted_shares`."""
+    import tensorflow as tf
+
+    def found(given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        own, each = weighted_shares(given, weights)
+        return own.astype(np.float32), each.astype(np.float32)
+
+    own, each = tf.numpy_function(found, [shares], (tf.float32, tf.float32))
+    return tf.ensure_shape(own, (None, len(weights))), tf.ensure_shape(each, (None,))

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.data.augment.steps import COUNT, PICTURES, SIZE, changed
+from tests.data.augment.steps import COUNT, PICTURES, SIZE, changed, pictures
 from transferkit.data.augment.keys import keys_of
 from transferkit.data.augment.pipeline import pipeline
 from transferkit.data.augment.policy import policy_from
+from transferkit.data.decode import CROP_RATIO
 from transferkit.errors import UsageError
 
 pytest.importorskip("keras_cv")
@@ -22,7 +23,17 @@ SINGLE: list[dict[str, Any]] = [
 FLIPS = {"keras_cv.RepeatedAugmentation": {"augmenters": [
     {"keras_cv.RandomFlip": {}}, {"keras_cv.RandomHue": {"value_range": [0, 255], "factor": 0.4}},
 ]}}  # fmt: skip
-BATCHES: list[Any] = [{"keras_cv.FourierMix": {}}, FLIPS, {"keras_cv.MixUp": {"alpha": 1.0}}]
+# Layers of Keras within one of keras-cv draw from a counter of their own, if they are let.
+MIXED = {"keras_cv.RepeatedAugmentation": {"augmenters": [{"keras.RandomFlip": {}}, {"keras.RandomZoom": {
+    "height_factor": 0.3}}]}}  # fmt: skip
+BATCHES: list[Any] = [{"keras_cv.FourierMix": {}}, FLIPS, MIXED, {"keras_cv.MixUp": {"alpha": 1.0}}]
+# From a larger image to the input's size.
+CROPS: list[dict[str, Any]] = [
+    {"keras_cv.RandomCropAndResize": {
+        "target_size": [SIZE, SIZE], "crop_area_factor": [0.5, 1.0], "aspect_ratio_factor": [0.9, 1.1]}},
+    {"keras_cv.JitteredResize": {"target_size": [SIZE, SIZE], "scale_factor": [0.8, 1.25]}},
+    {"keras.RandomCrop": {"height": SIZE, "width": SIZE}},
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("step", SINGLE, ids=lambda step: next(iter(step)))
@@ -33,6 +44,42 @@ def test_a_layer_draws_for_each_image_by_its_key(step: dict[str, Any]):
     assert len({image.tobytes() for image in found}) > COUNT // 2
     backwards = pipeline(policy_from([step]), SIZE).changed(one, keys_of(np.arange(COUNT)[::-1], 0, 0))
     assert np.array_equal(backwards[::-1], found)
+
+
+@pytest.mark.parametrize("step", CROPS, ids=lambda step: next(iter(step)))
+def test_a_layer_may_cut_the_input_out_of_a_larger_image_and_only_always(step: dict[str, Any]):
+    larger = pictures(round(SIZE * CROP_RATIO))
+    made = pipeline(policy_from([step]), SIZE)
+    found = made.changed(larger, keys_of(np.arange(COUNT), 0, 0))
+    assert found.shape == (COUNT, SIZE, SIZE, 3) and found.std() > 1
+    # Not the middle, which is what an image gets that no step cuts.
+    assert np.abs(found - larger[:, 3:-4, 3:-4]).mean() > 5
+    name, values = next(iter(step.items()))
+    with pytest.raises(UsageError, match="only 1 is allowed"):
+        pipeline(policy_from([{name: values | {"probability": 0.5}}]), SIZE)
+
+
+def test_random_cutout_fills_one_rectangle_of_drawn_sides():
+    white = np.full_like(PICTURES, 255)
+    step = {"keras_cv.RandomCutout": {"height_factor": [0.25, 0.5], "width_factor": 0.25,
+                                      "fill_mode": "constant", "fill_value": 0}}  # fmt: skip
+    for image in changed([step], white):
+        black = np.argwhere((image == 0).all(axis=-1))
+        assert set(np.unique(image)) <= {0, 255} and len(black)
+        sides = np.ptp(black, axis=0) + 1
+        assert len(black) == sides.prod()  # a whole rectangle, cut off at the border at most
+        assert sides[0] <= 0.5 * SIZE + 1 and sides[1] <= 0.25 * SIZE + 1
+
+
+def test_fourier_mix_takes_of_each_image_the_share_that_its_label_says():
+    import tensorflow as tf
+
+    images = tf.repeat(tf.constant([0.0, 200.0])[:, None, None, None], SIZE, axis=1)
+    images = tf.tile(images, [3, 1, SIZE, 3])
+    made = pipeline(policy_from([{"keras_cv.FourierMix": {}}]), SIZE)
+    for number in range(8):
+        found, shares = made.mixed(images, tf.one_hot([0, 1] * 3, 2), tf.constant([number, 2]))
+        assert np.allclose(found.numpy().mean(axis=(1, 2, 3)) / 200, shares.numpy()[:, 1], atol=0.01)
 
 
 def test_grid_mask_is_a_grid_of_black():
@@ -105,10 +152,21 @@ def test_what_draws_for_others_is_what_it_was_before():
         ),
         ({"keras_cv.Rescaling": {"scale": 2.0}}, "it gives values from 0 to 510; 0..255 must be kept"),
         ({"keras.Rescaling": {"scale": 1.0, "offset": -9.0}}, "it gives values from -9 to 246"),
-        ({"keras.CenterCrop": {"height": 9, "width": 9}}, "it makes images (9, 9, 3) of (48, 48, 3)"),
+        (
+            {"keras.CenterCrop": {"height": 9, "width": 9}},
+            "it makes images (9, 9, 3) of (55, 55, 3); the shape must be kept, or become (48, 48, 3)",
+        ),
         ({"keras.Dense": {}}, "step keras.Dense: its layer does not take"),
         ({"keras.Flatten": {}}, "the shape must be kept"),
         ({"keras.AugMix": {"value_range": [0, 255]}}, "it draws other numbers each time it is built"),
+        (
+            {"keras_cv.RepeatedAugmentation": {"augmenters": [{"keras.AugMix": {"value_range": [0, 255]}}]}},
+            "it draws other numbers each time it is built",
+        ),
+        (
+            {"keras_cv.RepeatedAugmentation": {"augmenters": [{"keras_cv.Rescaling": {"scale": 2}}]}},
+            "0..255 must be kept",
+        ),
     ],
 )
 def test_a_layer_that_cannot_be_a_step_is_refused(step: dict[str, Any], told: str):

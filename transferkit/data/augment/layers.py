@@ -141,7 +141,9 @@ def _package(name: str) -> Any:
 def _inner(value: Any) -> Any:
     """Layers within arguments, such as the `augmenters` of RepeatedAugmentation: `{keras_cv.NAME: {...}}`."""
     if isinstance(value, (list, tuple)):
-        return [_inner(each) for each in value]
+        found = [_inner(each) for each in value]
+        # YAML knows no pairs, and some layers take nothing else.
+        return tuple(found) if all(isinstance(each, (int, float)) for each in found) else found
     if isinstance(value, Mapping) and len(value) == 1:
         name, values = next(iter(value.items()))
         if str(name).partition(".")[0] in PACKAGES:
@@ -149,27 +151,34 @@ def _inner(value: Any) -> Any:
     return value
 
 
-def named_change(step: Step) -> Change:
-    """A step that names a layer which changes one image."""
+def named_change(step: Step, size: int) -> Change:
+    """A step that names a layer which changes one image.
+
+    Its shape is kept, or it is cut to the input's `size`, as crops do.
+    """
     layer = named_layer(step)
 
     def change(image: Any, draws: Draws) -> Any:
         found = called(layer, image[None], draws)[0]
-        if not found.shape.is_compatible_with(image.shape):
-            told = tuple(found.shape), tuple(image.shape)
-            raise ValueError(f"it makes images {told[0]} of {told[1]}; the shape must be kept")
-        # Some layers lose the shape on their way through NumPy.
-        return tf.ensure_shape(found, image.shape)
+        for shape in (image.shape, tf.TensorShape((size, size, 3))):
+            if found.shape.is_compatible_with(shape):
+                # Some layers lose the shape on their way through NumPy.
+                return tf.ensure_shape(found, shape)
+        told = tuple(found.shape), tuple(image.shape)
+        allowed = "" if image.shape[0] == size else f", or become {(size, size, 3)}"
+        raise ValueError(f"it makes images {told[0]} of {told[1]}; the shape must be kept{allowed}")
 
     return change
 
 
 def called(layer: Any, inputs: Any, draws: Draws) -> Any:
     """What a layer of either package makes of a batch, drawing from `draws`."""
-    if type(layer).__module__.startswith("keras_cv"):
-        with keras_cv_draws(layer._flatten_layers(), draws):
-            found = layer(inputs)
+    # A layer of one package may hold layers of the other.
+    layers = list(layer._flatten_layers())
+    draw_from(layer, draws)
+    if any(type(one).__module__.startswith("keras_cv") for one in layers):
+        with keras_cv_draws(layers, draws):
+            found = layer(inputs, training=True)
     else:
-        draw_from(layer, draws)
         found = layer(inputs, training=True)
     return tf.nest.map_structure(lambda value: tf.cast(value, tf.float32), found)

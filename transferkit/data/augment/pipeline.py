@@ -97,11 +97,16 @@ class Pipeline:
 
     def mixed(self, images: Any, labels: Any, key: Any) -> tuple[Any, Any]:
         """A batch `(n, S, S, 3)` and its shares `(n, C)`, blended; larger where a layer repeats images."""
+        found, shares = self.mixed_unclipped(images, labels, key)
+        return tf.clip_by_value(found, 0.0, 255.0), shares
+
+    def mixed_unclipped(self, images: Any, labels: Any, key: Any) -> tuple[Any, Any]:
+        """`mixed`, but what leaves 0..255 is left there."""
         draws = Draws(key)
         batch = {"images": images, "labels": tf.cast(labels, tf.float32)}
         for layer in self.mixers:
             batch = called(layer, batch, draws)
-        return tf.clip_by_value(batch["images"], 0.0, 255.0), batch["labels"]
+        return batch["images"], batch["labels"]
 
 
 def _perhaps(image: Any, change: Change, chance: float, draws: Draws) -> Any:
@@ -137,7 +142,7 @@ def pipeline(
     made = Pipeline(changes, [_mixer(step) for step in policy.mixing], size, digest)
     for step, (_, change) in zip(policy.own, changes, strict=True):
         if step.layer:
-            _check(step, change, size)
+            _check(step, change, size, round(size / seen))
     if any(step.layer for step in policy.mixing):
         _check_mixing(policy, made)
     return made
@@ -156,7 +161,7 @@ def _versions(policy: Policy) -> str:
 def _change(step: Step, size: int, axes: np.ndarray | None, seen: float) -> Change:
     name, values = step.name, dict(step.parameters)
     if step.layer:
-        return named_change(step)
+        return named_change(step, size)
     if name == "pca_noise":
         return pca_noise(values, axes)
     if name == "color_jitter":
@@ -198,16 +203,23 @@ def _check_mixing(policy: Policy, made: Pipeline) -> None:
     """Refuse layers that cannot mix a batch.
 
     Raises:
-        UsageError: they fail, or labels are shares no more.
+        UsageError: they fail, leave 0..255, draw from elsewhere than the batch's key, or labels are shares no
+            more.
     """
-    names = ", ".join(step.name for step in policy.mixing)
+    name = f"step {', '.join(step.name for step in policy.mixing)}"
     images = tf.random.stateless_uniform((4, made.size, made.size, 3), [1, 2], 0.0, 255.0)
+    labels, keys = tf.one_hot(tf.range(4), 4), [tf.constant([number, 2]) for number in range(TRIES)]
     try:
-        found, shares = tf.function(made.mixed)(images, tf.one_hot(tf.range(4), 4), tf.constant([1, 2]))
+        made.mixed_unclipped(images, labels, keys[0])  # builds the layers, see `_check`
+        runs = [tf.function(made.mixed_unclipped) for _ in range(2)]
+        found, again = ([[part.numpy() for part in run(images, labels, key)] for key in keys] for run in runs)
     except Exception as error:  # whatever a layer raises that is not made for this
-        raise UsageError(f"step {names}: its layer fails on a batch: {_cause(error)}") from error
-    if found.shape[1:] != images.shape[1:] or not np.allclose(shares.numpy().sum(axis=1), 1, atol=0.01):
-        raise UsageError(f"step {names}: it must keep the shape of images, and labels that sum to 1.")
+        raise UsageError(f"{name}: its layer fails on a batch: {_cause(error)}") from error
+    for (pixels, shares), (others, _) in zip(found, again, strict=True):
+        if pixels.shape[1:] != images.shape[1:] or not np.allclose(shares.sum(axis=1), 1, atol=0.01):
+            raise UsageError(f"{name}: it must keep the shape of images, and labels that sum to 1.")
+        _check_repeats(name, pixels, others)
+        _check_range(name, pixels)
 
 
 def _cause(error: Exception) -> str:
@@ -218,31 +230,49 @@ def _cause(error: Exception) -> str:
     return told[0] if told else type(error).__name__
 
 
-def _check(step: Step, change: Change, size: int) -> None:
+def _check(step: Step, change: Change, size: int, side: int) -> None:
     """Refuse a layer of whom nothing is known if it does to images what no step may.
+
+    Args:
+        step: that names it.
+        change: what it does.
+        size: S of what comes out of the pipeline.
+        side: of the images that go in, of which evaluation sees the middle S.
 
     Raises:
         UsageError: it fails, changes the shape, leaves 0..255, or draws from elsewhere than the image's key.
     """
-    grid = np.linspace(0, 255, size, dtype=np.float32)
-    across = np.tile(grid, (size, 1))
-    ramp = np.stack([across, across.T, np.full((size, size), 99.0)], axis=-1)
+    name = f"step {step.name}"
+    grid = np.linspace(0, 255, side, dtype=np.float32)
+    across = np.tile(grid, (side, 1))
+    ramp = np.stack([across, across.T, np.full((side, side), 99.0)], axis=-1)
     tried = np.stack([ramp, np.zeros_like(ramp), np.full_like(ramp, 255.0)] * TRIES).astype(np.float32)
     keys = tf.constant([[number, 1] for number in range(len(tried))], tf.int32)
-    # As in a run, traced twice: what chooses while it is traced does not choose by the image.
-    runs = [tf.function(Pipeline([(1.0, change)], [], size).unclipped) for _ in range(2)]
     try:
+        # Some layers make others when they are first called, and draw seeds for these: once, here.
+        cuts = change(tf.constant(tried[0]), Draws(keys[0])).shape[0] != side
+        # As in a run, traced twice: what chooses while it is traced does not choose by the image.
+        runs = [tf.function(Pipeline([(1.0, change)], [], size).unclipped) for _ in range(2)]
         made, again = (run(tf.constant(tried), keys).numpy() for run in runs)
     except Exception as error:  # whatever a layer raises that is not made for this
-        raise UsageError(f"step {step.name}: its layer fails on an image: {_cause(error)}") from error
-    if not np.allclose(made, again, atol=ROUNDING):
+        raise UsageError(f"{name}: its layer fails on an image: {_cause(error)}") from error
+    if cuts and step.probability < 1:
+        raise UsageError(f"{name}: probability: it cuts images to the input's size; only 1 is allowed.")
+    _check_repeats(name, made, again)
+    _check_range(name, made)
+
+
+def _check_repeats(name: str, made: np.ndarray, again: np.ndarray) -> None:
+    if made.shape != again.shape or not np.allclose(made, again, atol=ROUNDING):
         raise UsageError(
-            f"step {step.name}: it draws other numbers each time it is built, so a run could not be repeated "
+            f"{name}: it draws other numbers each time it is built, so a run could not be repeated "
             "or gone on with. Steps of transferkit's own do not: 'transferkit augment --steps'."
         )
-    for found in made:
-        if not np.isfinite(found).all() or found.min() < -ROUNDING or found.max() > 255 + ROUNDING:
-            raise UsageError(
-                f"step {step.name}: it gives values from {found.min():.4g} to {found.max():.4g}; 0..255 must "
-                "be kept. Has the layer a value_range to set to (0, 255)?"
-            )
+
+
+def _check_range(name: str, found: np.ndarray) -> None:
+    if not np.isfinite(found).all() or found.min() < -ROUNDING or found.max() > 255 + ROUNDING:
+        raise UsageError(
+            f"{name}: it gives values from {found.min():.4g} to {found.max():.4g}; 0..255 must "
+            "be kept. Has the layer a value_range to set to (0, 255)?"
+        )

@@ -145,7 +145,7 @@ def _step(given: Any) -> Step:
     chance = values.pop(PROBABILITY, spec.probability if spec else 1.0)
     if isinstance(chance, bool) or not isinstance(chance, (int, float)) or not 0 <= chance <= 1:
         raise UsageError(f"{name}: {PROBABILITY}: {chance!r} is not allowed; a number from 0 to 1 is needed.")
-    step = Step(name, tuple(sorted(values.items())), float(chance))
+    step = Step(name, tuple(sorted(values.items(), key=lambda pair: str(pair[0]))), float(chance))
     if step.spec.mixes and chance != 1:
         raise UsageError(f"{name}: {PROBABILITY}: a batch is mixed whole; only 1 is allowed.")
     if step.spec.crops and chance != 1:
@@ -215,9 +215,12 @@ def _read(path: Path) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or []
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"policy {path}: not YAML: {error}") from error
+    if found is None:
+        raise RecipeError(f"policy {path}: the file is empty; a policy without steps is called 'none'.")
+    return found
 
 
 def shown(value: Any) -> str:
