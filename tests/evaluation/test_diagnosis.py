@@ -19,6 +19,13 @@ WELL = Curves(
     epochs=10,
     rate=1e-3,
 )
+RISES = (0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9)
+SWINGS = (1.0, 0.7, 1.4, 0.8, 1.9, 0.7, 2.1, 0.9, 1.8, 1.1)
+BLENDED: dict[str, Any] = {
+    "train_top1": (0.6,) * 10,
+    "val_top1": (0.8,) * 10,
+    "asked": Asked(augmented=True, comparable=False, mixed=True),
+}
 LINEAR = Curves(
     phase="linear", train_top1=(1.0,), val_top1=(0.8,), train_loss=(0.01,), val_loss=(0.6,), val_images=100
 )
@@ -53,6 +60,24 @@ def findings(curves: Curves) -> list[str]:
         ({"train_top1": (0.5,) * 10, "val_top1": (0.7,) * 10}, ["underfitting"]),
         ({"val_loss": (*FALLS[:8], 0.29, 0.28)}, ["not finished"]),
         ({"val_loss": (*FALLS[:8], 0.29, 0.28), "epochs": 40}, ["sound"]),  # stopped early: it had its chance
+        # Answers stay right and grow too sure; by half of the lowest loss it is worth a word.
+        ({"val_loss": (0.3, *RISES), "start_loss": 0.4}, ["overfitting"]),
+        ({"val_loss": (*FALLS[:9], 0.44)}, ["sound"]),
+        ({"val_loss": (0.01,) * 9 + (0.04,)}, ["sound"]),  # four times next to nothing
+        # What train loses with every other step, or more and more, no smaller gap will mend.
+        ({"train_loss": SWINGS, "val_loss": SWINGS, "start_loss": 0.6}, ["rate too high"]),
+        ({"train_loss": SWINGS, "val_loss": SWINGS, "start_loss": 0.6, "worth": True}, ["sound"]),
+        ({"train_loss": (0.3, *RISES), "val_loss": (0.3, *RISES), "start_loss": 0.31}, ["rate too high"]),
+        ({"train_loss": (*FALLS[:9], 0.44)}, ["sound"]),
+        # Little was left to learn: the start was fitted.
+        (
+            {"train_loss": (0.1,) + (0.098,) * 9, "train_top1": (0.97,) * 10, "val_top1": (0.96,) * 10},
+            ["sound"],
+        ),
+        # Blended images: train's top-1 is of others, and their loss has a floor that nobody knows.
+        ({**BLENDED, "val_loss": (0.3, *RISES), "start_loss": 0.4}, ["overfitting"]),
+        ({**BLENDED, "val_top1": (0.6,) * 10}, ["sound"]),
+        ({**BLENDED, "train_loss": (0.62,) * 9 + (0.6,)}, ["sound"]),
         (
             {"exploded": (1e-2,), "train_top1": (1.0,) * 10, "val_top1": (0.8,) * 10},
             ["rate too high", "overfitting"],
@@ -92,7 +117,8 @@ SEVERAL = replace(WELL, train_top1=(), val_top1=(), val_map=(0.95,) * 10, asked=
         ({"val_map": (0.8,) * 10, "val_loss": (*FALLS[:9], 0.4), "asked": OTHERWISE}, ["overfitting"]),
         ({"exploded": (1e-2,)}, ["rate too high"]),
         ({"start_loss": 0.29}, ["rate too high"]),
-        ({"train_loss": (1.0,) * 9 + (0.96,)}, ["rate too low"]),
+        ({"train_loss": (1.0,) * 9 + (0.96,), "val_map": (0.5,) + (0.95,) * 9}, ["rate too low"]),
+        ({"train_loss": (1.0,) * 9 + (0.96,)}, ["sound"]),  # little was left to learn
         ({"val_loss": (*FALLS[:8], 0.29, 0.28)}, ["not finished"]),
     ],
 )
@@ -136,6 +162,18 @@ def test_each_finding_says_its_numbers_and_what_to_change():
     assert "--set learning_rate=0.0003" in fast.advice
     (more,) = diagnose(replace(WELL, val_loss=(*FALLS[:8], 0.29, 0.28)))
     assert more.advice == "Give it longer: --set epochs=20"
+    (swings,) = diagnose(replace(WELL, train_loss=SWINGS, start_loss=0.6))
+    assert swings.evidence == (
+        "finetune: the train loss rose by more than half in 4 epochs, from 0.700 at its lowest to 1.100 at "
+        "the end"
+    )
+    (blended,) = diagnose(replace(WELL, **BLENDED))
+    assert blended.evidence == (
+        "finetune: right on 60.0% of blended images of train and 80.0% of val in its last epoch; train's "
+        "images are blended, so no gap is read from the two"
+    )
+    (lost,) = diagnose(replace(WELL, start_loss=0.29, val_loss=(0.4,) * 10))
+    assert lost.evidence.endswith("no epoch's val loss came below the 0.290 that it started from")
     (well,) = diagnose(WELL)
     assert well.sentence == (
         "sound: finetune: right on 95.0% of train and 93.0% of val in its last epoch; nothing asks for a "

@@ -189,7 +189,8 @@ def _diagnosed(work: Work, best: Candidate) -> "tuple[Diagnosis, ...]":
         freeze_depth=tuned.freeze_depth if tuned else 0,
         stages=len(work.extractor.stages),
         multilabel=work.multilabel,
-        comparable=work.class_weights is None and not recipe.l2_sp and not (policy and policy.mixing),
+        comparable=work.class_weights is None and not recipe.l2_sp and not policy.mixing,
+        mixed=bool(policy.mixing),
     )
     curves = curves_of(
         best.history,

@@ -21,6 +21,7 @@ class Asked:
         multilabel: whether an image may have several classes.
         comparable: whether a step's loss is val's but for smoothed labels: no weights of classes, no pull
             towards the pretrained weights, no mixed images.
+        mixed: whether images are blended, so that train's top-1 is of other images than there are.
     """
 
     augmented: bool = False
@@ -31,6 +32,7 @@ class Asked:
     stages: int = 0
     multilabel: bool = False
     comparable: bool = True
+    mixed: bool = False
 
     @property
     def floor(self) -> float:

@@ -5,6 +5,7 @@ curves (Stanford CS231n, "Babysitting the learning process"); the borders are re
 beside each.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ RISE = 1.1
 BROKEN = 1.5
 # Train top-1 under which much is left to fit; mAP of val, where there is no top-1.
 FITTED = 0.9
+# Val loss over its lowest by the end that is worth a word where top-1 shows no gap: answers grow too sure.
+TOO_SURE = 1.5
+# Train loss of an epoch over the one before, or at the end over the lowest: no noise, steps that go too far.
+SWING, SWINGS = 1.5, 2
 # Without top-1 losses are compared: val's by train's from which they lie apart.
 APART = 1.5
 # Share of the train loss that a phase must take away to have learned anything, ...
@@ -63,10 +68,18 @@ def diagnose(curves: Curves) -> tuple[Diagnosis, ...]:
     found = tuple(told for rule in rules if (told := rule(curves)))
     if found:
         return found
-    rest = "nothing asks for a change"
-    if not _comparable(curves) and curves.val_map[-1] < FITTED:
-        rest = "train's loss has weights, mixed images or a penalty in it, so no gap is read from the two"
-    return (Diagnosis("sound", f"{_reached(curves)}; {rest}", ""),)
+    return (Diagnosis("sound", f"{_reached(curves)}; {_rest(curves)}", ""),)
+
+
+def _rest(curves: Curves) -> str:
+    """What there is to say where no rule found anything."""
+    if not _comparable(curves) and curves.val_map and curves.val_map[-1] < FITTED:
+        return "train's loss has weights, mixed images or a penalty in it, so no gap is read from the two"
+    if not _comparable(curves) and not curves.val_map and curves.val_top1[-1] < FITTED:
+        return "train's images are blended, so no gap is read from the two"
+    if curves.start_loss is not None and min(curves.val_loss) > curves.start_loss and not curves.worth:
+        return f"no epoch's val loss came below the {curves.start_loss:.3f} that it started from"
+    return "nothing asks for a change"
 
 
 def _reached(curves: Curves, only: str = "") -> str:
@@ -77,12 +90,14 @@ def _reached(curves: Curves, only: str = "") -> str:
             f"{curves.train_loss[-1]:.3f} on train and {curves.val_loss[-1]:.3f} on val"
         )
     train, val = curves.train_top1[-1], curves.val_top1[-1]
-    return f"{curves.name}: right on {only}{train:.1%} of train and {val:.1%} of val{curves.when}"
+    of = "blended images of train" if curves.start_loss is not None and curves.asked.mixed else "train"
+    return f"{curves.name}: right on {only}{train:.1%} of {of} and {val:.1%} of val{curves.when}"
 
 
 def _comparable(curves: Curves) -> bool:
-    """Whether train is measured as val is; what was fitted always is, trained by losses alone not always."""
-    return not curves.val_map or curves.start_loss is None or curves.asked.comparable
+    """Whether train is measured as val is; what was fitted always is, what was trained not always."""
+    same = curves.asked.comparable if curves.val_map else not curves.asked.mixed
+    return curves.start_loss is None or same
 
 
 def _gap(curves: Curves) -> bool:
@@ -91,27 +106,55 @@ def _gap(curves: Curves) -> bool:
         return False
     if not _comparable(curves):
         # A val loss that rises while train goes on says it too.
-        return curves.val_loss[-1] > RISE * min(curves.val_loss)
+        return _rises(curves, RISE)
     if curves.val_map:
         # What smoothed labels leave is none that could be fitted; a fitted classifier has none of them.
         floor = curves.asked.floor if curves.start_loss is not None else 0.0
         return curves.val_loss[-1] > APART * max(curves.train_loss[-1] - floor, 0.0)
-    return curves.train_top1[-1] - curves.val_top1[-1] > max(GAP, 2 * _error(curves))
+    apart = curves.train_top1[-1] - curves.val_top1[-1] > max(GAP, 2 * _error(curves))
+    return apart or (_rises(curves, TOO_SURE) and not _unsteady(curves))
+
+
+def _rises(curves: Curves, factor: float) -> bool:
+    """Whether val's loss ended so many times over its lowest; one that is next to nothing does not count."""
+    return curves.val_loss[-1] > max(factor * min(curves.val_loss), SMALL_LOSS)
 
 
 def _too_high(curves: Curves) -> Diagnosis | None:
     if curves.exploded:
         return _exploding(curves)
-    if curves.start_loss is None or min(curves.val_loss) <= curves.start_loss or curves.worth:
+    if curves.start_loss is None or curves.worth:
         return None
-    if curves.val_loss[0] <= BROKEN * curves.start_loss:
+    told = _broken(curves) or _unsteady(curves)
+    if not told:
         return None
     return Diagnosis(
         "rate too high",
-        f"{curves.name}: the first epoch took the val loss from {curves.start_loss:.3f} to "
-        f"{curves.val_loss[0]:.3f}, and no later one came below the start",
+        f"{curves.name}: {told}",
         f"Take a third of it: --set learning_rate={_short(curves.rate / 3)}, or --set learning_rate=find",
     )
+
+
+def _broken(curves: Curves) -> str:
+    """That the first steps took away what the linear classifier knew; "" where they did not."""
+    start, first = curves.start_loss, curves.val_loss[0]
+    if start is None or min(curves.val_loss) <= start or first <= BROKEN * start:
+        return ""
+    return (
+        f"the first epoch took the val loss from {start:.3f} to {first:.3f}, and no later one came below "
+        "the start"
+    )
+
+
+def _unsteady(curves: Curves) -> str:
+    """That the train loss goes up and down, or up; "" where it does not."""
+    losses = [max(loss - curves.asked.floor, SMALL_LOSS) for loss in curves.train_loss]
+    jumps = sum(later > SWING * one for one, later in itertools.pairwise(losses))
+    if jumps < SWINGS and losses[-1] <= SWING * min(losses):
+        return ""
+    how = f"rose by more than half in {jumps} epochs" if jumps >= SWINGS else "ended higher than it was"
+    low, last = min(curves.train_loss), curves.train_loss[-1]
+    return f"the train loss {how}, from {low:.3f} at its lowest to {last:.3f} at the end"
 
 
 def _exploding(curves: Curves) -> Diagnosis:
@@ -134,6 +177,11 @@ def _exploding(curves: Curves) -> Diagnosis:
 def _too_low(curves: Curves) -> Diagnosis | None:
     if len(curves.train_loss) < 3 or curves.train_loss[0] - curves.asked.floor < SMALL_LOSS:
         return None
+    if (
+        not curves.asked.comparable
+        or min(*curves.train_top1[:1], *(curves.val_map or curves.val_top1)[:1], 1) >= FITTED
+    ):
+        return None  # blended labels or a penalty leave a loss that nobody can take away; or little is left
     first, last = curves.train_loss[0], curves.train_loss[-1]
     # Smoothed labels cannot be fitted below their own entropy.
     if not 0 <= first - last < LEARNED * (first - curves.asked.floor):
@@ -159,7 +207,7 @@ def _overfitting(curves: Curves) -> Diagnosis | None:
             + ("" if curves.asked.augmented else "; then augmentation with fine-tuning (--augment auto)"),
         )
     lowest, last = min(curves.val_loss), curves.val_loss[-1]
-    risen = f", and the val loss rose from {lowest:.3f} to {last:.3f}" if last > RISE * lowest else ""
+    risen = f", and the val loss rose from {lowest:.3f} to {last:.3f}" if _rises(curves, RISE) else ""
     return Diagnosis(
         "overfitting",
         gap + risen,
