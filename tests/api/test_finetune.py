@@ -391,7 +391,7 @@ def test_blended_labels_are_refused_before_any_work(
     monkeypatch.setattr(settling, "examine", looked)
     with pytest.raises(UsageError, match="views 4 says nothing to policy none"):
         finetune(photos, recipe(views=4), out=tmp_path / "run")
-    with pytest.raises(UsageError, match="mixup blends labels"):
+    with pytest.raises(UsageError, match="mixup mixes batches"):
         finetune(photos, recipe(strategy="linear", augment=["mixup"]), out=tmp_path / "run")
     with pytest.raises(UsageError, match="unknown policy 'lihgt'. Did you mean 'light'"):
         finetune(photos, recipe(augment="lihgt"), out=tmp_path / "run")

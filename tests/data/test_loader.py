@@ -189,7 +189,9 @@ def test_weights_of_classes_become_weights_of_images(soft: bool) -> None:
 def test_threads_do_not_change_what_is_drawn(threads: int) -> None:
     import tensorflow as tf
 
-    steps = ["horizontal_flip", "trivial_augment", {"keras_cv.GridMask": {}}, "cutmix"]
+    repeated = {"keras_cv.RepeatedAugmentation": {"augmenters": [{"keras.RandomFlip": {}}]}}
+    steps = ["horizontal_flip", "trivial_augment", {"keras_cv.GridMask": {}}]
+    steps += ["mixup", "cutmix", {"keras_cv.FourierMix": {}}, repeated]
     labels, order = np.arange(ROWS) % 3, np.arange(ROWS)
     given = {"batch_size": 2, "augment": augmentation(steps), "seed": 1, "epoch": 2}
     options = tf.data.Options()

@@ -73,7 +73,7 @@ def test_auto_is_decided_by_what_was_measured():
 
 
 def test_a_linear_strategy_that_is_stated_refuses_blended_labels():
-    with pytest.raises(UsageError, match="strategy linear fits linear classifiers, .* mixup blends labels"):
+    with pytest.raises(UsageError, match="strategy linear fits linear classifiers, .* mixup mixes batches"):
         check_labels(MIXING, "linear", (LINEAR,), stated=True)
     assert check_labels(MIXING, "full", (LINEAR, TUNED), stated=True) == ""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from transferkit.api.inputs import Data, check_source, open_data
+from transferkit.api.inputs import Data, check_layers, check_source, open_data
 from transferkit.api.planning import decided
 from transferkit.backbone.catalogue import lookup
 from transferkit.data.augment.keys import keys_of, mixing_key
@@ -109,7 +109,9 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     policy, why = _policy(data, recipe)
     if not policy.steps:
         raise UsageError(f"policy {policy.name} changes no image: there is nothing to draw.")
-    size = lookup(recipe.backbone).image_size if recipe.image_size == AUTO else int(recipe.image_size)
+    spec = lookup(recipe.backbone)
+    check_layers(recipe, spec)
+    size = spec.image_size if recipe.image_size == AUTO else int(recipe.image_size)
     index = open_data(data, recipe.exclude)
     plain = DecodePolicy(size_px=size, resize=_resize(index, recipe))
     names, originals, larger = _some(index, plain, recipe.seed, SAMPLE if policy.has("pca_noise") else ROWS)

@@ -84,7 +84,9 @@ def check_asked(recipe: Recipe, policy: Policy) -> None:
 
 
 def _whole_labels(strategy: str, mixing: str) -> str:
-    return f"strategy {strategy} fits linear classifiers, which take whole labels, and {mixing} blends labels"
+    return (
+        f"strategy {strategy} fits linear classifiers, which take image by image, and {mixing} mixes batches"
+    )
 
 
 _INSTEAD = ". Use finetune-top, finetune-deep or full, or a policy without it."

@@ -40,6 +40,19 @@ def changed(steps: Any, images: np.ndarray = PICTURES, seed: int = 0, **options:
     return made.changed(images, keys_of(np.arange(len(images)), seed, 0))
 
 
+def unclipped(name: str, images: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """What a step alone makes of images, before what leaves 0..255 is cut."""
+    run = _bare(json.dumps([{name: {"probability": 1.0}}]), axes.tobytes())
+    return np.asarray(run(images, keys_of(np.arange(len(images)), 0, 0)))
+
+
+@cache
+def _bare(steps: str, axes: bytes) -> Any:
+    import tensorflow as tf
+
+    return tf.function(_made(steps, axes).unclipped, reduce_retracing=True)
+
+
 def every_step() -> list[Any]:
     """One policy of all steps that change one image; of the crops, of which one is allowed, the harder."""
     left_out = "random_crop"

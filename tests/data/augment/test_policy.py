@@ -77,6 +77,10 @@ def test_a_policy_that_there_is_not_is_told_with_the_nearest():
 
 def test_a_file_that_is_not_yaml_is_told(tmp_path: Path):
     (tmp_path / "bad.yaml").write_text("- [")
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("# nothing yet\n")
+    with pytest.raises(RecipeError, match="the file is empty; a policy without steps is called 'none'"):
+        load_policy(str(empty))
     with pytest.raises(RecipeError, match="not YAML"):
         load_policy(str(tmp_path / "bad.yaml"))
 
@@ -92,3 +96,8 @@ def test_mixing_does_not_change_what_single_images_depend_on():
     assert plain.digest == mixed.digest != policy_from(["noise"]).digest
     assert mixed.without_mixing() == Policy("own", plain.steps)
     assert [step.name for step in mixed.mixing] == ["mixup"]
+
+
+def test_parameters_that_are_no_words_are_kept_for_the_layer_to_refuse():
+    (step,) = policy_from([{"keras_cv.GridMask": {"a": 1, 2: 3}}]).steps
+    assert dict(step.parameters) == {"a": 1, 2: 3}

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from tests.data.augment.steps import COUNT, PICTURES, RANDOM, SIZE, changed, pictures
+from tests.data.augment.steps import COUNT, PICTURES, RANDOM, SIZE, changed, pictures, unclipped
 from transferkit.data.augment.catalogue import STEPS
 from transferkit.data.augment.keys import keys_of
 from transferkit.data.augment.own import colour_axes, saturated
-from transferkit.data.augment.pipeline import pipeline
+from transferkit.data.augment.pipeline import ROUNDING, pipeline
 from transferkit.data.augment.policy import load_policy, policy_from, policy_names
 
 SINGLE = [name for name, spec in STEPS.items() if not spec.mixes]
@@ -19,9 +19,9 @@ LARGER = pictures(56)
 def test_shape_and_range_are_kept_and_something_changes(name: str):
     axes = colour_axes(PICTURES)
     for images in (PICTURES[:16], np.zeros_like(PICTURES[:4]), np.full_like(PICTURES[:4], 255)):
-        found = changed(name, images, axes=axes)
+        found = unclipped(name, images, axes=axes)
         assert found.shape == images.shape and found.dtype == np.float32
-        assert np.isfinite(found).all() and found.min() >= 0 and found.max() <= 255
+        assert np.isfinite(found).all() and found.min() >= -ROUNDING and found.max() <= 255 + ROUNDING
     assert np.abs(changed(name, axes=axes) - PICTURES).max() > 1
 
 
@@ -206,6 +206,8 @@ def test_mixed_labels_sum_to_1_and_say_what_is_in_the_image(name: str):
     images, labels = made.mixed(tf.constant(flat), tf.constant(np.eye(8, dtype=np.float32)), [3, 4])
     labels = labels.numpy()
     assert np.allclose(labels.sum(axis=1), 1, atol=1e-5)
+    bare, _ = made.mixed_unclipped(tf.constant(flat), tf.constant(np.eye(8, dtype=np.float32)), [3, 4])
+    assert bare.numpy().min() >= -ROUNDING and bare.numpy().max() <= 255 + ROUNDING
     assert (labels > 0.05).sum(axis=1).max() == 2
     # The mean of flat images is the mean of their values by the labels' shares.
     assert np.allclose(images.numpy().mean(axis=(1, 2, 3)), labels @ (numbers * 30), atol=3)
