@@ -14,18 +14,18 @@ from transferkit.printable import visible
 
 STYLE = """
 .fig{font:12px system-ui,sans-serif;--ink:#1f2328;--dim:#59636e;--rule:#d0d7de;--train:#0072b2;--val:#b34700;
---other:#00795a;--paper:#fff;--full:#08519c}
+--paper:#fff;--full:#08519c}
 .fig .rimmed{stroke:var(--paper);stroke-width:3;paint-order:stroke}
 .fig text{fill:var(--ink)}.fig .dim{fill:var(--dim)}.fig .small{font-size:10.5px}
 .fig .grid{stroke:var(--rule);stroke-width:1}.fig .axis{stroke:var(--dim);stroke-width:1;fill:none}
 .fig .line{fill:none;stroke-width:2}.fig .dash{stroke-dasharray:5 4}.fig .dot{stroke-dasharray:1.5 4}
-.fig .train{stroke:var(--train)}.fig .val{stroke:var(--val)}.fig .other{stroke:var(--other)}
+.fig .train{stroke:var(--train)}.fig .val{stroke:var(--val)}
 .fig .ref{stroke:var(--dim)}
-.fig .f-train{fill:var(--train)}.fig .f-val{fill:var(--val)}.fig .f-other{fill:var(--other)}
+.fig .f-train{fill:var(--train)}.fig .f-val{fill:var(--val)}
 .fig .f-paper{fill:var(--paper)}.fig .band{fill:var(--val);opacity:.16}
 """
 DARK = (
-    ".fig{--ink:#e6edf3;--dim:#9198a1;--rule:#30363d;--train:#56b4e9;--val:#f0913a;--other:#3fc79a;"
+    ".fig{--ink:#e6edf3;--dim:#9198a1;--rule:#30363d;--train:#56b4e9;--val:#f0913a;"
     "--paper:#0d1117;--full:#79b8ff}"
 )
 
