@@ -191,6 +191,7 @@ def _diagnosed(work: Work, best: Candidate) -> "tuple[Diagnosis, ...]":
         multilabel=work.multilabel,
         comparable=work.class_weights is None and not recipe.l2_sp and not policy.mixing,
         mixed=bool(policy.mixing),
+        fittable=not recipe.l2_sp and not policy.mixing,
     )
     curves = curves_of(
         best.history,

@@ -22,6 +22,8 @@ class Asked:
         comparable: whether a step's loss is val's but for smoothed labels: no weights of classes, no pull
             towards the pretrained weights, no mixed images.
         mixed: whether images are blended, so that train's top-1 is of other images than there are.
+        fittable: whether nothing stands in train's loss that cannot be taken away: no mixed images, no pull
+            towards the pretrained weights.
     """
 
     augmented: bool = False
@@ -33,6 +35,7 @@ class Asked:
     multilabel: bool = False
     comparable: bool = True
     mixed: bool = False
+    fittable: bool = True
 
     @property
     def floor(self) -> float:

@@ -5,9 +5,10 @@ curves (Stanford CS231n, "Babysitting the learning process"); the borders are re
 beside each.
 """
 
-import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from transferkit.evaluation.curves import Asked, Curves
 
@@ -20,10 +21,14 @@ RISE = 1.1
 BROKEN = 1.5
 # Train top-1 under which much is left to fit; mAP of val, where there is no top-1.
 FITTED = 0.9
-# Val loss over its lowest by the end that is worth a word where top-1 shows no gap: answers grow too sure.
+# Val loss over its lowest by the end that is worth a word where no gap in top-1 is or can be seen, ...
 TOO_SURE = 1.5
-# Train loss of an epoch over the one before, or at the end over the lowest: no noise, steps that go too far.
-SWING, SWINGS = 1.5, 2
+# ... if it is worth anything: a mean probability of the right class of .82.
+NOTICED = 0.2
+# Train loss by the end over its lowest where much is left to fit: no noise, steps that go too far.
+LOST = 1.5
+# Epochs whose median is called the end: one alone may be a bad draw.
+END = 3
 # Without top-1 losses are compared: val's by train's from which they lie apart.
 APART = 1.5
 # Share of the train loss that a phase must take away to have learned anything, ...
@@ -39,7 +44,8 @@ class Diagnosis:
     """One thing that the curves say.
 
     Attributes:
-        finding: `overfitting`, `underfitting`, `rate too high`, `rate too low`, `not finished` or `sound`.
+        finding: `overfitting`, `underfitting`, `rate too high`, `rate too low`, `not finished`, `unclear` or
+            `sound`.
         evidence: a sentence with the numbers.
         advice: what to change, by the names of options and recipe keys; "" where nothing.
     """
@@ -64,7 +70,7 @@ def diagnose(curves: Curves) -> tuple[Diagnosis, ...]:
     if curves.interrupted:
         stopped = f"{curves.name}: interrupted after {len(curves.val_loss)} of {curves.epochs} epochs"
         return (Diagnosis("not finished", stopped, "Go on with it: transferkit finetune --resume RUN"),)
-    rules = (_too_high, _too_low, _overfitting, _underfitting, _not_finished)
+    rules = (_too_high, _too_low, _overfitting, _underfitting, _unread, _not_finished)
     found = tuple(told for rule in rules if (told := rule(curves)))
     if found:
         return found
@@ -75,8 +81,6 @@ def _rest(curves: Curves) -> str:
     """What there is to say where no rule found anything."""
     if not _comparable(curves) and curves.val_map and curves.val_map[-1] < FITTED:
         return "train's loss has weights, mixed images or a penalty in it, so no gap is read from the two"
-    if not _comparable(curves) and not curves.val_map and curves.val_top1[-1] < FITTED:
-        return "train's images are blended, so no gap is read from the two"
     if curves.start_loss is not None and min(curves.val_loss) > curves.start_loss and not curves.worth:
         return f"no epoch's val loss came below the {curves.start_loss:.3f} that it started from"
     return "nothing asks for a change"
@@ -104,20 +108,25 @@ def _gap(curves: Curves) -> bool:
     """Whether train is fitted better than val, by more than chance where that is known."""
     if curves.val_map and curves.val_map[-1] >= FITTED:
         return False
-    if not _comparable(curves):
+    if not _comparable(curves) and curves.val_map:
         # A val loss that rises while train goes on says it too.
-        return _rises(curves, RISE)
+        return curves.val_loss[-1] > RISE * min(curves.val_loss)
     if curves.val_map:
         # What smoothed labels leave is none that could be fitted; a fitted classifier has none of them.
         floor = curves.asked.floor if curves.start_loss is not None else 0.0
         return curves.val_loss[-1] > APART * max(curves.train_loss[-1] - floor, 0.0)
     apart = curves.train_top1[-1] - curves.val_top1[-1] > max(GAP, 2 * _error(curves))
-    return apart or (_rises(curves, TOO_SURE) and not _unsteady(curves))
+    return (apart and _comparable(curves)) or (_grows_too_sure(curves) and not _unsteady(curves))
 
 
-def _rises(curves: Curves, factor: float) -> bool:
-    """Whether val's loss ended so many times over its lowest; one that is next to nothing does not count."""
-    return curves.val_loss[-1] > max(factor * min(curves.val_loss), SMALL_LOSS)
+def _grows_too_sure(curves: Curves) -> bool:
+    """Whether val's loss ended far over its lowest, whatever its top-1 did."""
+    return _end(curves.val_loss) > max(TOO_SURE * min(curves.val_loss), NOTICED)
+
+
+def _end(losses: Sequence[float]) -> float:
+    """What the last epochs reached, the last one itself where it is lower."""
+    return min(median(losses[-END:]), losses[-1])
 
 
 def _too_high(curves: Curves) -> Diagnosis | None:
@@ -148,13 +157,12 @@ def _broken(curves: Curves) -> str:
 
 def _unsteady(curves: Curves) -> str:
     """That the train loss goes up and down, or up; "" where it does not."""
+    best = curves.val_map[-1] if curves.val_map else curves.train_top1[-1]
     losses = [max(loss - curves.asked.floor, SMALL_LOSS) for loss in curves.train_loss]
-    jumps = sum(later > SWING * one for one, later in itertools.pairwise(losses))
-    if jumps < SWINGS and losses[-1] <= SWING * min(losses):
+    if len(losses) <= END or best >= FITTED or _end(losses) <= LOST * min(losses):
         return ""
-    how = f"rose by more than half in {jumps} epochs" if jumps >= SWINGS else "ended higher than it was"
-    low, last = min(curves.train_loss), curves.train_loss[-1]
-    return f"the train loss {how}, from {low:.3f} at its lowest to {last:.3f} at the end"
+    low, end = min(curves.train_loss), _end(curves.train_loss)
+    return f"the train loss went from {low:.3f} at its lowest up to {end:.3f} in the last epochs"
 
 
 def _exploding(curves: Curves) -> Diagnosis:
@@ -178,10 +186,10 @@ def _too_low(curves: Curves) -> Diagnosis | None:
     if len(curves.train_loss) < 3 or curves.train_loss[0] - curves.asked.floor < SMALL_LOSS:
         return None
     if (
-        not curves.asked.comparable
-        or min(*curves.train_top1[:1], *(curves.val_map or curves.val_top1)[:1], 1) >= FITTED
+        not curves.asked.fittable
+        or min((*curves.train_top1[:1], *(curves.val_map or curves.val_top1)[:1])) >= FITTED
     ):
-        return None  # blended labels or a penalty leave a loss that nobody can take away; or little is left
+        return None
     first, last = curves.train_loss[0], curves.train_loss[-1]
     # Smoothed labels cannot be fitted below their own entropy.
     if not 0 <= first - last < LEARNED * (first - curves.asked.floor):
@@ -207,7 +215,7 @@ def _overfitting(curves: Curves) -> Diagnosis | None:
             + ("" if curves.asked.augmented else "; then augmentation with fine-tuning (--augment auto)"),
         )
     lowest, last = min(curves.val_loss), curves.val_loss[-1]
-    risen = f", and the val loss rose from {lowest:.3f} to {last:.3f}" if _rises(curves, RISE) else ""
+    risen = f", and the val loss rose from {lowest:.3f} to {last:.3f}" if last > RISE * lowest else ""
     return Diagnosis(
         "overfitting",
         gap + risen,
@@ -247,6 +255,17 @@ def _underfitting(curves: Curves) -> Diagnosis | None:
         "underfitting",
         f"{_reached(curves, 'only ')}: no gap, but much is not fitted",
         f"{more}, or take a larger --backbone or --image-size",
+    )
+
+
+def _unread(curves: Curves) -> Diagnosis | None:
+    """Where images are blended train's top-1 is of others: too much fitted and too little look alike."""
+    if _comparable(curves) or curves.val_map or curves.val_top1[-1] >= FITTED or _gap(curves):
+        return None
+    return Diagnosis(
+        "unclear",
+        f"{_reached(curves)}: blended, so whether too much or too little is fitted is not seen",
+        "Train once without what mixes batches to see it",
     )
 
 
