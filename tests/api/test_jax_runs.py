@@ -61,7 +61,9 @@ quick = Recipe(backbone="toy", weights="none", batch_size=64, epochs=1)
 from transferkit.api import finetuning
 finetuning.told = lambda work, best, device, folder: {}
 # Of views at a cut, and of images that are changed anew in each epoch, their batches mixed.
-policies = [*policy_names()[1:], "auto", ["trivial_augment", {"keras_cv.GridMask": {}}, "mixup", "cutmix"]]
+named = [{"keras_cv.GridMask": {}}, {"keras.RandomFlip": {}}]
+mixing = ["mixup", "cutmix", {"keras.MixUp": {}}]
+policies = [*policy_names()[1:], "auto", ["trivial_augment", *named, *mixing]]
 for number, policy in enumerate(policies):
     asked = {"augment": policy, "strategy": "finetune-top", "learning_rate": 1e-3}
     done = finetune(sys.argv[1], quick.updated(asked, "test"), out=f"{sys.argv[2]}{number}")

@@ -67,6 +67,11 @@ def test_unknown_images_that_cannot_be_judged_are_left_out_and_named(run: Run, p
     assert found["unknown"]["unknown"] == 1 and found["seen"] == 0
     reasons = {Path(path).name: reason for path, reason in found["failed"].items()}
     assert set(reasons) == {"known.png", "broken.jpg"} and "took part in the training" in reasons["known.png"]
+    listed = tmp_path / "strange.csv"
+    listed.write_text(f"path,label\n{strange / 'new.png'},x\n{strange / 'missing.png'},x\n")
+    found = json.loads(call("evaluate", run.folder, other, "--unknown", listed, "--json").stdout)
+    assert found["unknown"]["unknown"] == 1
+    assert [Path(path).name for path in found["failed"]] == ["missing.png"]
     (run.folder / "content.csv").unlink()
     refused = call("evaluate", run.folder, other, "--unknown", strange)
     assert refused.exit_code == 1 and "has no content.csv" in refused.stderr

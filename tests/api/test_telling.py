@@ -19,7 +19,7 @@ from transferkit.api.reference import last_cut, read_reference
 from transferkit.api.rereporting import report
 from transferkit.cli import cli
 from transferkit.data.decode import DecodePolicy, decode
-from transferkit.errors import DataError, UsageError
+from transferkit.errors import DataError
 from transferkit.reports import record
 from transferkit.runs import Run
 from transferkit.training.described import describer
@@ -121,64 +121,6 @@ def test_fixes_that_say_nonsense_are_told_all_at_once(photos: Path, tmp_path: Pa
         finetune(photos, recipe(fixes=str(file)), out=tmp_path / "run")
 
 
-def test_runs_are_compared_on_the_images_of_both(run: Run, photos: Path, tmp_path: Path):
-    other = finetune(photos, recipe(strategy="multistage", against=str(run.folder)), out=tmp_path / "other")
-    found = compare([run.folder, other.folder])
-    assert found.images == run.metrics["splits"]["test"]["n"] and found.left_out == 0
-    first, second = found.runs
-    assert first.against_first is None and second.against_first is not None
-    assert second.top1 == other.metrics["splits"]["test"]["top1"]
-    assert second.against_first.difference == pytest.approx(second.top1 - first.top1)
-    told = record.read(other.folder).against
-    assert told is not None and told.paired == second.against_first
-    shown = repr(found)
-    assert "run " in shown and "other " in shown and f"{found.images} images of test" in shown
-    assert "<table" in found._repr_html_()
-    result = call("compare", run.folder, other.folder, "--out", tmp_path / "both.html")
-    assert result.exit_code == 0 and "not distinguishable on n=" in result.stdout
-    assert "McNemar" in (tmp_path / "both.html").read_text()
-    document = json.loads(call("compare", run.folder, other.folder, "--json").stdout)
-    assert [one["name"] for one in document["runs"]] == ["run", "other"]
-
-
-def test_several_runs_are_told_apart_by_holms_p_and_by_their_folders(run: Run, tmp_path: Path):
-    import shutil
-
-    wrong = {"": 0, "a": 3, "b": 4, "c": 5}
-    for name, count in wrong.items():
-        one = shutil.copytree(run.folder, tmp_path / name / "final")
-        frame = pd.read_csv(one / "predictions.csv")
-        test = frame.index[(frame["split"] == "test") & (frame["label"] == frame["pred"])]
-        frame.loc[test[:count], "pred"] = "none"
-        frame.to_csv(one / "predictions.csv", index=False)
-    folders = [tmp_path / name / "final" for name in wrong]
-    found = compare(folders)
-    assert [one.name for one in found.runs] == [f"{tmp_path.name}/final", "a/final", "b/final", "c/final"]
-    # Two-sided of 3, 4 and 5 coins that all fall alike: the smallest times 3, the next times 2.
-    each = [one.against_first.p for one in found.runs if one.against_first]
-    assert each == pytest.approx([0.25, 2 * 2 * 0.5**4, 3 * 2 * 0.5**5])
-    alone = compare(folders[::3]).runs[1].against_first
-    assert alone is not None and alone.p == pytest.approx(2 * 0.5**5)
-    page = tmp_path / "all.html"
-    assert call("compare", *folders, "--out", page).exit_code == 0
-    assert "Holm" in page.read_text() and "c/final" in page.read_text()
-    assert not found.grouped and "one group" not in page.read_text()
-    numbers = json.loads((run.folder / "report.json").read_text())
-    numbers["data"]["intersections"]["group"] = {"train-val": 0}
-    (folders[1] / "report.json").write_text(json.dumps(numbers))
-    assert compare(folders).grouped and "one group" in call("compare", *folders).stdout
-
-
-def test_runs_that_share_nothing_are_not_compared(run: Run, tmp_path: Path):
-    other = finetune(
-        draw_classes(tmp_path / "b", 20, seed=900), recipe(strategy="linear"), out=tmp_path / "other"
-    )
-    with pytest.raises(UsageError, match="no image of test was judged by all 2 runs"):
-        compare([run.folder, other.folder])
-    with pytest.raises(UsageError, match="two runs at least"):
-        compare([run.folder])
-
-
 def test_sets_of_classes_are_named_where_the_run_has_them(run: Run, photos: Path):
     result = call("predict", run.folder, photos, "--sets", "--json")
     assert result.exit_code == 0, result.output
@@ -270,21 +212,6 @@ def test_a_floor_under_top1_decides_how_it_ends(photos: Path, tmp_path: Path):
         assert call("evaluate", tmp_path / "run", half_wrong, "--min-top1", floor).exit_code == code
     out_of_range = call("evaluate", tmp_path / "run", tmp_path / "nowhere", "--min-top1", 2)
     assert out_of_range.exit_code == 2 and "--min-top1 2 is not allowed" in out_of_range.stderr
-
-
-def test_labels_that_differ_between_runs_judge_neither(run: Run, tmp_path: Path):
-    import shutil
-
-    other = shutil.copytree(run.folder, tmp_path / "other")
-    frame = pd.read_csv(other / "predictions.csv")
-    names = sorted(set(frame["label"]))
-    test = frame.index[frame["split"] == "test"]
-    frame.loc[test[:3], "label"] = [names[(names.index(label) + 1) % 3] for label in frame["label"][test[:3]]]
-    frame.to_csv(other / "predictions.csv", index=False)
-    found = compare([run.folder, other])
-    assert (found.images, found.relabelled) == (len(test) - 3, 3)
-    paired = found.runs[1].against_first
-    assert paired is not None and paired.difference == 0
 
 
 def test_an_earlier_run_that_cannot_be_compared_with_is_told_before_any_work(

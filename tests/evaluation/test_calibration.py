@@ -89,6 +89,11 @@ def test_images_of_like_confidence_stand_in_one_bin_whatever_the_order_of_the_ro
     assert [astuple(one) for one in found.bins] == [pytest.approx(astuple(one)) for one in again.bins]
     sure = [one.confidence for one in found.bins]
     assert sure == sorted(set(sure)) and sum(one.images for one in found.bins) == 300
+    # Few apart from many that are the same join their neighbours.
+    for few in (1, 8, 92, 99):
+        p = np.r_[np.linspace(0.6, 0.9, few), np.ones(100 - few)]
+        sizes = [one.images for one in belief(np.c_[p, 1 - p], np.zeros(100, int)).bins]
+        assert min(sizes) >= 10 and sum(sizes) == 100
 
 
 def test_of_few_images_an_honest_model_has_an_error_too_and_that_is_told():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,14 @@ def test_runs_that_agree_on_a_few_images_may_differ_on_others():
         pytest.approx(0.126, abs=1e-3),
     )
     assert bonett_price(0, 9, 100)[0] > 0.01
+
+
+def test_what_is_chance_among_several_is_said_to_be_told_apart_alone():
+    first, second = np.arange(300) < 12, (np.arange(300) >= 12) & (np.arange(300) < 40)
+    alone = paired(first, second)
+    assert alone.p == pytest.approx(0.0166, abs=1e-4) and alone.distinguishable and alone.at_odds == ""
+    among = replace(alone, p_holm=4 * alone.p)
+    assert not among.distinguishable and among.at_odds.startswith("alone it would be told apart")
 
 
 def test_p_of_several_tests_is_holms():

@@ -44,8 +44,10 @@ def compare(folders: Sequence[str | Path | Run]) -> Comparison:
             "same data with the same --seed, or with --splits of the first run."
         )
     each = [paired(found.right[0], own) for own in found.right[1:]]
-    adjusted = holm([one.p for one in each])
-    against = [None, *(replace(one, p=p) for one, p in zip(each, adjusted, strict=True))]
+    if len(each) > 1:
+        adjusted = holm([one.p for one in each])
+        each = [replace(one, p_holm=p) for one, p in zip(each, adjusted, strict=True)]
+    against = [None, *each]
     names = names_of([run.folder for run in runs])
     compared = map(_compared, runs, names, found.right, against)
     return Comparison(

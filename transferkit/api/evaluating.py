@@ -1,6 +1,6 @@
 """How well a run does on another folder, joined by class name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,9 +113,7 @@ def evaluate(
     averaged: dict[str, Any] = {}
     if views != "none":
         read = [path for path in paths if str(path) not in failed]
-        viewed, lost = probabilities_of(run, read, device, views)
-        if lost:
-            raise DataError(f"files changed while they were used: {list(lost.items())[:3]}")
+        viewed = _viewed(run, read, device, views)
         measure = mean_average_precision if run.multilabel else top1
         targets = index.targets(number, len(run.labels))
         averaged = {"views": views, "plain": metrics, "gain": gain(probabilities, viewed, targets, measure)}
@@ -127,12 +125,18 @@ def evaluate(
         say(f"WARNING: {seen} of {len(index.files)} images took part in this run's training or choosing.")
     left_out = zip(index.excluded["path"], index.excluded["reason"], strict=True)
     failed |= {str(index.root / str(path)): str(reason) for path, reason in left_out}
-    if unknown is not None:
-        assert took_part is not None  # `check_unknown` has refused runs that keep no account
+    if unknown is not None and took_part is not None:  # runs without account are refused by `check_unknown`
         known = list(index.files["path"][~took_part])
-        averaged["unknown"], strangers_failed = judged_unknown(run, known, index.root, unknown, device)
-        failed |= strangers_failed
+        averaged["unknown"], left = judged_unknown(run, known, index.root, unknown, device)
+        failed |= left
     return Evaluation(metrics, frame, failed, seen, **averaged)
+
+
+def _viewed(run: Run, paths: Sequence[Path], device: str, views: str) -> np.ndarray:
+    found, lost = probabilities_of(run, paths, device, views)
+    if lost:
+        raise DataError(f"files changed while they were used: {list(lost.items())[:3]}")
+    return found
 
 
 def _of_kind(run: Run, index: Index) -> Index:

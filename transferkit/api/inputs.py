@@ -15,6 +15,7 @@ from transferkit.data.folder import check_is_folder, index_folder
 from transferkit.data.index import NOT_THERE, ON_REQUEST, Index
 from transferkit.errors import DataError, UsageError, missing_extra
 from transferkit.planning.augmenting import check_asked
+from transferkit.printable import shown
 from transferkit.progress import say
 from transferkit.recipe import AUTO, Recipe
 from transferkit.training.bank import Extractor
@@ -49,7 +50,8 @@ def open_data(data: Data, exclude: str | None = None, *, group_by: str | None = 
     ]
     absent = index.excluded.loc[index.excluded["reason"] == NOT_THERE, "path"]
     if len(absent):
-        say(f"WARNING: --exclude names files that are not there ({len(absent)}): {', '.join(absent[:5])}")
+        some = ", ".join(map(shown, absent[:5]))
+        say(f"WARNING: --exclude names files that are not there ({len(absent)}): {some}")
     return index
 
 

@@ -59,7 +59,9 @@ def _paths(unknown: Data) -> tuple[list[Path], dict[str, str]]:
     if isinstance(unknown, (str, Path)) and Path(unknown).is_dir():
         return expanded([unknown])
     strange = open_data(unknown, group_by="")
-    return [strange.root / path for path in strange.files["path"]], {}
+    left_out = zip(strange.excluded["path"], strange.excluded["reason"], strict=True)
+    failed = {str(strange.root / str(path)): str(reason) for path, reason in left_out}
+    return [strange.root / path for path in strange.files["path"]], failed
 
 
 def judged_unknown(

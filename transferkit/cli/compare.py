@@ -7,7 +7,7 @@ import click
 
 from transferkit.cli.pages import page_file
 from transferkit.cli.tables import echo_table
-from transferkit.printable import shown
+from transferkit.printable import shown, told
 
 EXAMPLE = """\b
 Examples:
@@ -31,7 +31,7 @@ def compare(runs: tuple[str, ...], out: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(found), ensure_ascii=False))
         return
-    click.echo(comparison.caption(found))
+    click.echo(told(comparison.caption(found)))
     cells = [[shown(str(getattr(one, "text", one))) for one in row] for row in comparison.rows(found)]
     echo_table(comparison.HEADER, cells, left=7)
     if out:

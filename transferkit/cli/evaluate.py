@@ -10,7 +10,7 @@ import click
 from transferkit.cli.floor import check_asked, check_floor
 from transferkit.errors import UsageError
 from transferkit.evaluation import VIEWS
-from transferkit.printable import shown
+from transferkit.printable import shown, visible
 
 if TYPE_CHECKING:
     from transferkit.api.evaluating import Evaluation
@@ -111,7 +111,7 @@ def _tell(found: "Evaluation") -> None:
     for line in evaluated.lines(found):
         click.echo(line)
     for path, reason in found.failed.items():
-        click.echo(f"left out: {shown(path)}: {reason}", err=True)
+        click.echo(f"left out: {shown(path)}: {visible(reason)}", err=True)
 
 
 def _pairs(renames: tuple[str, ...]) -> dict[str, str]:

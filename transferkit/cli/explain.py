@@ -3,7 +3,7 @@
 import click
 
 from transferkit.cli.pages import page_file
-from transferkit.printable import shown
+from transferkit.printable import shown, visible
 
 EXAMPLE = """\b
 Examples:
@@ -52,6 +52,6 @@ def explain(
         click.echo(f"filters: beside {filters_of(found.ranked, found.kept)}", err=True)
     click.echo(f"page: {target}")
     for path, reason in found.failed.items():
-        click.echo(f"left out: {shown(path)}: {reason}", err=True)
+        click.echo(f"left out: {shown(path)}: {visible(reason)}", err=True)
     if found.failed:
         raise click.exceptions.Exit(1)

@@ -9,6 +9,7 @@ from click.core import ParameterSource
 from transferkit.cli.floor import check_floor
 from transferkit.cli.options import recipe_options
 from transferkit.errors import UsageError
+from transferkit.printable import told
 from transferkit.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -54,13 +55,13 @@ def finetune(
         run = run_finetune(data, recipe, out=out, overwrite=overwrite)
     _tell(run, as_json)
     if run.interrupted:
-        click.echo(f"interrupted; to go on: transferkit finetune --resume {run.folder}", err=True)
+        click.echo(f"interrupted; to go on: transferkit finetune --resume {told(str(run.folder))}", err=True)
         raise click.exceptions.Exit(INTERRUPTED)
     if run.recipe.min_top1 is not None:
         splits = run.metrics["splits"]
         split = "test" if "test" in splits else "val"
-        told = split if split == "test" else "val, which chose the model (there is no test part),"
-        check_floor(run.recipe.min_top1, splits[split].get("top1"), told)
+        whose = split if split == "test" else "val, which chose the model (there is no test part),"
+        check_floor(run.recipe.min_top1, splits[split].get("top1"), whose)
 
 
 def _resumed(name: str) -> "Run":
@@ -94,7 +95,7 @@ def _tell(run: "Run", as_json: bool) -> None:
                 f"{name}: mAP {split['map']:.3f} (n={split['n']}); linear classifier "
                 f"{metrics['linear_map'][name]:.3f}, constant answer {metrics['baseline_map'][name]:.3f}"
             )
-        click.echo(f"report: {run.folder / 'report.html'}")
+        click.echo(f"report: {told(str(run.folder / 'report.html'))}")
         return
     for name, split in metrics["splits"].items():
         low, high = split["top1_ci95"]
@@ -103,4 +104,4 @@ def _tell(run: "Run", as_json: bool) -> None:
             f"{name}: top-1 {split['top1']:.1%} (95% {low:.1%} to {high:.1%}, n={split['n']}); "
             f"linear classifier {linear:.1%}, majority {metrics['majority_top1'][name]:.1%}"
         )
-    click.echo(f"report: {run.folder / 'report.html'}")
+    click.echo(f"report: {told(str(run.folder / 'report.html'))}")

@@ -5,7 +5,7 @@ import json
 import click
 
 from transferkit.evaluation import VIEWS
-from transferkit.printable import shown
+from transferkit.printable import shown, visible
 
 EXAMPLE = "\b\nExample:\n  transferkit predict runs/photos-1 new.jpg more/ > predictions.csv"
 
@@ -64,6 +64,6 @@ def predict(
     else:
         click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
     for path, reason in failed.items():
-        click.echo(f"{shown(path)}: no prediction: {reason}", err=True)
+        click.echo(f"{shown(path)}: no prediction: {visible(reason)}", err=True)
     if failed:
         context.exit(1)

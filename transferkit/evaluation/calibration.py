@@ -207,7 +207,11 @@ def _alike(confidence: Floats, bins: int) -> Ints:
         # Between two confidences, at the nearer end of those that are the same.
         ends = (np.searchsorted(ordered, ordered[place], side) for side in ("left", "right"))
         cuts.append(min(ends, key=lambda end: abs(int(end) - int(place))))
-    borders = [ordered[cut] for cut in sorted({int(cut) for cut in cuts}) if 0 < cut < count]
+    borders, before = [], 0
+    for cut in sorted({int(cut) for cut in cuts}):
+        if min(cut - before, count - cut) >= min(LEAST_IN_BIN, count // most):  # else it joins its neighbour
+            borders.append(ordered[cut])
+            before = cut
     return np.asarray(np.searchsorted(borders, confidence, "right"))
 
 

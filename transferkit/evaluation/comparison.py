@@ -56,7 +56,7 @@ class Comparison:
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """A row for each run: its fields, and `difference`, `low`, `high` and `p` against the first."""
+        """A row for each run: its fields, and those of `PAIRED` against the first."""
         import pandas as pd
 
         rows = []
@@ -79,4 +79,4 @@ def _plain(value: object) -> object:
     return visible(value) if isinstance(value, str) else value
 
 
-PAIRED = ("difference", "low", "high", "p")
+PAIRED = ("difference", "low", "high", "p", "p_holm")

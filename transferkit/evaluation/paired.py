@@ -23,8 +23,9 @@ class Paired:
         only_first: that the first alone has right; `only_second` the second alone.
         difference: top-1 of the second less that of the first; `low` and `high` its 95 % interval, by a
             bootstrap over images, or where fewer than ten differ by Bonett and Price's formula.
-        p: of McNemar's exact test: the chance of a split as uneven if both were equally good. Where several
-            are compared with the first, by Holm's method over all of them.
+        p: of McNemar's exact test: the chance of a split as uneven if both were equally good.
+        p_holm: where several are compared with the first, that by Holm's method over all of them, which
+            decides then; None where there is one comparison.
     """
 
     n: int
@@ -34,11 +35,12 @@ class Paired:
     low: float
     high: float
     p: float
+    p_holm: float | None = None
 
     @property
     def distinguishable(self) -> bool:
         """Whether the difference is more than chance would bring."""
-        return self.p < LEVEL
+        return (self.p if self.p_holm is None else self.p_holm) < LEVEL
 
     @property
     def at_odds(self) -> str:
@@ -46,6 +48,8 @@ class Paired:
         apart = self.low > 0 or self.high < 0
         if apart == self.distinguishable:
             return ""
+        if self.p < LEVEL and not self.distinguishable:
+            return "alone it would be told apart; among so many comparisons it may be chance"
         if apart:
             return (
                 "at the edge: the interval leaves 0 out, the exact test allows chance, and the test decides"

@@ -18,6 +18,7 @@ def verdict(found: Paired | None) -> str:
         return "the first"
     ends = f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
     points = f"{100 * found.difference:+.1f} ({ends}), p = {found.p:.2g}"
+    points += "" if found.p_holm is None else f", {found.p_holm:.2g} by Holm's method"
     points += f" ({found.at_odds})" if found.at_odds else ""
     if not found.distinguishable:
         return f"not distinguishable on n={found.n}: {points}"
@@ -56,6 +57,10 @@ def caption(found: Comparison) -> str:
     if found.grouped:
         left += (
             "; images of one group count as independent, so intervals are too narrow where these are alike"
+        )
+    if len(found.runs) > 2:
+        left += (
+            "; p by Holm's method over all comparisons with the first decides, intervals are of each alone"
         )
     every = "both" if len(found.runs) == 2 else f"all {len(found.runs)}"
     return f"{found.images} {found.split} images that {every} runs judged{left}"

@@ -57,6 +57,8 @@ def test_a_layer_may_cut_the_input_out_of_a_larger_image_and_only_always(step: d
     name, values = next(iter(step.items()))
     with pytest.raises(UsageError, match="only 1 is allowed"):
         pipeline(policy_from([{name: values | {"probability": 0.5}}]), SIZE)
+    with pytest.raises(UsageError, match=f"one crop is enough; it has random_crop, {name}"):
+        pipeline(policy_from([step, "random_crop"]), SIZE)
 
 
 def test_random_cutout_fills_one_rectangle_of_drawn_sides():

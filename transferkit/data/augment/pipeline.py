@@ -29,7 +29,7 @@ from transferkit.data.decode import CROP_RATIO
 from transferkit.errors import UsageError
 
 # Part of the key of every view: raise it when a change here, or in a step, changes pixels.
-AUGMENT_VERSION = 5
+AUGMENT_VERSION = 6
 # What a step may be off by rounding.
 ROUNDING = 0.01
 # Draws by which a layer of whom nothing is known is tried on each picture.
@@ -140,9 +140,12 @@ def pipeline(
     made_by = f"{AUGMENT_VERSION} {_versions(policy)} {seen:.6f} {policy.digest}".encode()
     digest = hashlib.sha256(made_by + drawn_from).hexdigest()[:16]
     made = Pipeline(changes, [_mixer(step) for step in policy.mixing], size, digest)
+    crops = [step.name for step in policy.own if step.spec.crops]
     for step, (_, change) in zip(policy.own, changes, strict=True):
-        if step.layer:
-            _check(step, change, size, round(size / seen))
+        if step.layer and _check(step, change, size, round(size / seen)):
+            crops.append(step.name)
+    if len(crops) > 1:
+        raise UsageError(f"policy {policy.name}: one crop is enough; it has {', '.join(crops)}.")
     if any(step.layer for step in policy.mixing):
         _check_mixing(policy, made)
     return made
@@ -210,7 +213,7 @@ def _check_mixing(policy: Policy, made: Pipeline) -> None:
     images = tf.random.stateless_uniform((4, made.size, made.size, 3), [1, 2], 0.0, 255.0)
     labels, keys = tf.one_hot(tf.range(4), 4), [tf.constant([number, 2]) for number in range(TRIES)]
     try:
-        made.mixed_unclipped(images, labels, keys[0])  # builds the layers, see `_check`
+        _built(made.mixed_unclipped, images, labels, keys[0])
         runs = [tf.function(made.mixed_unclipped) for _ in range(2)]
         found, again = ([[part.numpy() for part in run(images, labels, key)] for key in keys] for run in runs)
     except Exception as error:  # whatever a layer raises that is not made for this
@@ -230,7 +233,7 @@ def _cause(error: Exception) -> str:
     return told[0] if told else type(error).__name__
 
 
-def _check(step: Step, change: Change, size: int, side: int) -> None:
+def _check(step: Step, change: Change, size: int, side: int) -> bool:
     """Refuse a layer of whom nothing is known if it does to images what no step may.
 
     Args:
@@ -238,6 +241,9 @@ def _check(step: Step, change: Change, size: int, side: int) -> None:
         change: what it does.
         size: S of what comes out of the pipeline.
         side: of the images that go in, of which evaluation sees the middle S.
+
+    Returns:
+        Whether it cuts them to S.
 
     Raises:
         UsageError: it fails, changes the shape, leaves 0..255, or draws from elsewhere than the image's key.
@@ -249,8 +255,10 @@ def _check(step: Step, change: Change, size: int, side: int) -> None:
     tried = np.stack([ramp, np.zeros_like(ramp), np.full_like(ramp, 255.0)] * TRIES).astype(np.float32)
     keys = tf.constant([[number, 1] for number in range(len(tried))], tf.int32)
     try:
-        # Some layers make others when they are first called, and draw seeds for these: once, here.
-        cuts = change(tf.constant(tried[0]), Draws(keys[0])).shape[0] != side
+        cuts = (
+            _built(lambda image, key: change(image, Draws(key)), tf.constant(tried[0]), keys[0]).shape[0]
+            != side
+        )
         # As in a run, traced twice: what chooses while it is traced does not choose by the image.
         runs = [tf.function(Pipeline([(1.0, change)], [], size).unclipped) for _ in range(2)]
         made, again = (run(tf.constant(tried), keys).numpy() for run in runs)
@@ -260,6 +268,16 @@ def _check(step: Step, change: Change, size: int, side: int) -> None:
         raise UsageError(f"{name}: probability: it cuts images to the input's size; only 1 is allowed.")
     _check_repeats(name, made, again)
     _check_range(name, made)
+    return bool(cuts)
+
+
+def _built(function: Callable[..., Any], *inputs: Any) -> Any:
+    """What it makes of inputs, traced once to be forgotten.
+
+    Some layers make others when they are first called, and draw seeds for these. Not called as it is: outside
+    of a function of TensorFlow layers of Keras draw by another backend, if that is in use.
+    """
+    return tf.function(function)(*inputs)
 
 
 def _check_repeats(name: str, made: np.ndarray, again: np.ndarray) -> None:

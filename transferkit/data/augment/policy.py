@@ -145,7 +145,7 @@ def _step(given: Any) -> Step:
     chance = values.pop(PROBABILITY, spec.probability if spec else 1.0)
     if isinstance(chance, bool) or not isinstance(chance, (int, float)) or not 0 <= chance <= 1:
         raise UsageError(f"{name}: {PROBABILITY}: {chance!r} is not allowed; a number from 0 to 1 is needed.")
-    step = Step(name, tuple(sorted(values.items(), key=lambda pair: str(pair[0]))), float(chance))
+    step = Step(name, tuple(sorted(values.items())), float(chance))
     if step.spec.mixes and chance != 1:
         raise UsageError(f"{name}: {PROBABILITY}: a batch is mixed whole; only 1 is allowed.")
     if step.spec.crops and chance != 1:
@@ -177,6 +177,9 @@ def _named(given: Any) -> tuple[str, Mapping[str, Any]]:
         if values is None:
             return str(name), {}
         if isinstance(values, Mapping):
+            for key in values:
+                if not isinstance(key, str):
+                    raise UsageError(f"{name}: {key!r} is no name of a parameter.")
             return str(name), values
         raise UsageError(f"{name}: parameters are needed as key: value, not {values!r}.")
     raise UsageError(f"{given!r} is not a step; a name, or a name with its parameters, is needed.")
