@@ -67,6 +67,11 @@ def test_unknown_images_that_cannot_be_judged_are_left_out_and_named(run: Run, p
     assert found["unknown"]["unknown"] == 1 and found["seen"] == 0
     reasons = {Path(path).name: reason for path, reason in found["failed"].items()}
     assert set(reasons) == {"known.png", "broken.jpg"} and "took part in the training" in reasons["known.png"]
+    for number in range(20):
+        (strange / f"broken{number}.jpg").write_bytes(b"no image")
+    told = call("evaluate", run.folder, other, "--unknown", strange)
+    assert told.stderr.count("\nleft out: ") == 10 and "and 12 more; --json has all of them" in told.stderr
+    assert "WARNING: 1 of 23 unknown images took part in this run's training" in told.stderr
     listed = tmp_path / "strange.csv"
     listed.write_text(f"path,label\n{strange / 'new.png'},x\n{strange / 'missing.png'},x\n")
     found = json.loads(call("evaluate", run.folder, other, "--unknown", listed, "--json").stdout)

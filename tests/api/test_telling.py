@@ -53,6 +53,9 @@ def test_a_run_keeps_numbers_and_pictures_from_which_its_pages_are_made_again(ru
         (run.folder / name).unlink()
     assert report(run.folder) == run.folder / "report.html"
     assert {name: (run.folder / name).read_bytes() for name in before} == before
+    assert "WARNING" not in call("report", run.folder).stderr
+    (run.folder / told.gallery.unsure[0].thumbnail).unlink()
+    assert "WARNING: 1 of " in call("report", run.folder).stderr
 
 
 @pytest.mark.parametrize("strategy", ["linear", "full"])
@@ -218,9 +221,9 @@ def test_an_earlier_run_that_cannot_be_compared_with_is_told_before_any_work(
     run: Run, photos: Path, tmp_path: Path
 ):
     (run.folder / "content.csv").unlink()
-    with pytest.raises(DataError, match="is damaged: content.csv"):
+    with pytest.raises(DataError, match="has no content.csv, .* Copy the whole folder"):
         finetune(photos, recipe(against=str(run.folder)), out=tmp_path / "new")
-    with pytest.raises(DataError, match="is damaged: content.csv"):
+    with pytest.raises(DataError, match="has no content.csv, .* Copy the whole folder"):
         compare([run.folder, run.folder])
     assert not list(tmp_path.glob("new*"))
 

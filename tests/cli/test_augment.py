@@ -57,12 +57,15 @@ def test_tiles_are_the_images_and_what_the_policy_makes_of_them(toy: object, tmp
         assert (mirrored < 0.1 * np.abs(found[:, version] - found[:, 0]).mean(axis=(1, 2, 3))).all()
 
 
-def test_mixing_blends_the_images_of_a_column(toy: object, photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", ["mixup", "keras_cv.MixUp", "keras.MixUp"])
+def test_mixing_blends_the_images_of_a_column(toy: object, photos: Path, tmp_path: Path, step: str) -> None:
+    if step.startswith("keras_cv"):
+        pytest.importorskip("keras_cv")
     policy = tmp_path / "mixed.yaml"
-    policy.write_text("- mixup: {alpha: 1.0}\n")
+    policy.write_text(f"- {step}: {{alpha: 1.0}}\n")
     result = run(photos, *TOY, "--policy", policy, "--sheet", tmp_path / "sheet.png")
     assert result.exit_code == 0, result.output
-    assert "mixup: the images of a column are the batch that is blended" in result.stdout
+    assert f"{step}: the images of a column are the batch that is blended; " in result.stdout
     found = tiles(tmp_path / "sheet.png").mean(axis=(2, 3))  # colours
     plain, mixed = found[:, :1], found[:, 1:]
     assert np.abs(mixed - plain).max() > 30  # other ones than the images have
@@ -99,6 +102,10 @@ def test_steps_lists_every_step_and_policy() -> None:
         ),
         (("photos", "--policy", "none", "--sheet", "x.png"), "changes no image"),
         (("nowhere", "--policy", "light", "--sheet", "x.png"), "nowhere"),
+        (
+            ("photos", "--policy", "MIXED", "--strategy", "linear", "--sheet", "x.png"),
+            "strategy linear fits linear classifiers, which take image by image, and mixup mixes batches",
+        ),
         (("photos", "--policy", "light", "--sheet", "no/x.png"), "--sheet no/x.png: no such folder"),
     ],
 )
@@ -106,6 +113,8 @@ def test_bad_calls_are_told(
     toy: object, photos: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], told: str
 ) -> None:
     monkeypatch.chdir(photos.parent)
-    named = [photos.name if one == "photos" else one for one in arguments]
+    (photos.parent / "mixed.yaml").write_text("- mixup\n")
+    known = {"photos": photos.name, "MIXED": "mixed.yaml"}
+    named = [known.get(one, one) for one in arguments]
     result = run(*named, *(TOY if named else ()))
     assert result.exit_code in (1, 2) and told in result.stderr and "Traceback" not in result.output

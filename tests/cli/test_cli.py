@@ -94,6 +94,10 @@ def test_evaluate_names_classes_that_do_not_join(toy: object, photos: Path, tmp_
     refused(run("evaluate", tmp_path / "run", photos), 1, "crimson", "--map")
     mapped = run("evaluate", tmp_path / "run", photos, "--map", "crimson=red")
     assert mapped.exit_code == 0, mapped.output
+    (photos / "crimson").rename(photos / "a = b")
+    mapped = run("evaluate", tmp_path / "run", photos, "--map", "a = b=red")
+    assert mapped.exit_code == 0, mapped.output
+    refused(run("evaluate", tmp_path / "run", photos, "--map", "=red"), 2, "OLD=NEW is needed")
 
 
 BAD_INPUT = [

@@ -8,6 +8,7 @@ from tests.test_plan import photos
 from transferkit.backbone.catalogue import lookup
 from transferkit.planning import Plan, make_plan
 from transferkit.recipe import Recipe
+from transferkit.reports.gauges import gauges
 from transferkit.reports.panel import lit, matrix, render
 from transferkit.strategies.cost import estimate
 from transferkit.strategies.evidence import Evidence
@@ -86,6 +87,9 @@ def test_without_batch_statistics_the_stages_stand_on_the_axis() -> None:
         "Similarity: different; the best of the earlier stages and of all together knows +5.0 points more"
         in text
     )
+    (similarity, _) = gauges(planned(replace(SIMILAR, batchnorm=None, gap=0.05)))
+    assert similarity["words"].startswith("Similarity: different; the best of the earlier stages")
+    assert similarity["place"] is None  # there is no scale to draw
 
 
 def test_stated_axes_say_so_and_still_show_what_was_measured() -> None:

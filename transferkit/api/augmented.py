@@ -15,6 +15,7 @@ from transferkit.data.augment.policy import Policy, load_policy
 from transferkit.data.decode import DecodePolicy, decode
 from transferkit.data.index import Index
 from transferkit.errors import DataError, UnreadableImage, UsageError
+from transferkit.planning.augmenting import check_asked
 from transferkit.planning.resizing import decide_resize
 from transferkit.recipe import AUTO, Asking, Recipe, recipe_of
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 # Of a sheet: images, and versions of each beside itself.
 ROWS, VERSIONS = 8, 7
+BLENDED = (
+    "the images of a column are the batch that is blended; a cell may be mostly another row's image, and its "
+    "label goes with it"
+)
 # Images whose sizes and colours are looked at.
 SAMPLE = 64
 
@@ -50,7 +55,7 @@ class Augmented:
         """The policy's steps, numbered, and why they are these."""
         steps = [f"{number}. {step}" for number, step in enumerate(self.policy.steps, start=1)]
         mixing = ", ".join(step.name for step in self.policy.mixing)
-        mixed = [f"{mixing}: the images of a column are the batch that is blended"] if mixing else []
+        mixed = [f"{mixing}: {BLENDED}"] if mixing else []
         return [*steps, *([self.why] if self.why else []), *mixed]
 
     def save(self, target: str | Path) -> None:
@@ -107,6 +112,7 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     recipe = recipe_of(recipe, settings)
     check_source(data)
     policy, why = _policy(data, recipe)
+    check_asked(recipe, policy)
     if not policy.steps:
         raise UsageError(f"policy {policy.name} changes no image: there is nothing to draw.")
     spec = lookup(recipe.backbone)
@@ -128,7 +134,7 @@ def _version(made: "Pipeline", images: np.ndarray, seed: int, number: int) -> np
     changed = made.changed(images, keys)
     if not made.mixers:
         return changed
-    mixed, _ = made.mixed(changed, np.eye(len(images), dtype=np.float32), mixing_key(keys))
+    mixed, _ = made.blended(changed, np.eye(len(images), dtype=np.float32), mixing_key(keys))
     return np.asarray(mixed)[: len(images)]  # a layer that repeats images gives more
 
 

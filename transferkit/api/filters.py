@@ -65,7 +65,8 @@ def first_filters(
     import keras
 
     kernel = np.array(layer.kernel.numpy(), np.float64)
-    strongest = np.argsort(-np.abs(kernel).sum(axis=(0, 1, 2)), kind="stable")[:CHANNELS]
+    strength = np.abs(kernel).sum(axis=(0, 1, 2))
+    strongest = [at for at in np.argsort(-strength, kind="stable")[:CHANNELS] if strength[at] > 0]
     peaks = keras.layers.GlobalMaxPooling2D(dtype="float32")(output_of(model, layer.name))
     exciting = keras.Model(model.input, peaks)
     on_colours = np.einsum("hwco,ic->hwio", kernel, colours_to(model, layer))

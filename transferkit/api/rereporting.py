@@ -4,6 +4,8 @@ from pathlib import Path
 
 from transferkit.api.tracking import log_to_mlflow
 from transferkit.errors import UsageError
+from transferkit.evaluation.report import Report
+from transferkit.progress import say
 from transferkit.reports import pages, record
 from transferkit.reports.board import Board, check_board
 from transferkit.runs import REPORT, Run
@@ -26,6 +28,7 @@ def report(folder: str | Path, *, tensorboard: bool = False, mlflow: bool = Fals
     if not path.is_dir():
         raise UsageError(f"no such run: {path} is not a folder. Give one that has a {REPORT}.")
     found = record.read(path)
+    _warn_of_pictures(found, path)
     pages.write(found, path)
     if tensorboard:
         check_board()
@@ -37,3 +40,15 @@ def report(folder: str | Path, *, tensorboard: bool = False, mlflow: bool = Fals
     if mlflow:
         log_to_mlflow(Run.open(path))
     return path / pages.HTML
+
+
+def _warn_of_pictures(found: Report, folder: Path) -> None:
+    """Say it where the page will be without pictures that the run drew."""
+    some = [] if found.gallery is None else [*found.gallery.mistakes, *found.gallery.unsure]
+    some += [] if found.doubts is None else found.doubts.suspects
+    files = {file for one in some for file in (one.thumbnail, one.heat, *one.like) if file}
+    gone = sum(not (folder / file).is_file() for file in files)
+    if gone:
+        say(
+            f"WARNING: {gone} of {len(files)} pictures are not in {folder}/pictures: the page is without them"
+        )

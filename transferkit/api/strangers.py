@@ -20,6 +20,7 @@ from transferkit.evaluation.unknown import (
     judge_unknown,
     strangeness,
 )
+from transferkit.progress import say
 from transferkit.runs import Run
 from transferkit.training.described import described, describer
 from transferkit.training.device import prepare
@@ -92,6 +93,9 @@ def judged_unknown(
     model = describer(load_model(run), cut)
     paths, failed = _paths(unknown)
     strange = [path for path in paths if not _took_part(run, path, failed)]
+    if len(strange) < len(paths):
+        told = f"{len(paths) - len(strange)} of {len(paths)} unknown images took part in this run's training"
+        say(f"WARNING: {told} or choosing and are left out: is --unknown the data that it learned?")
     of_known, _ = _features(run, model, [root / path for path in known])
     of_unknown, unread = _features(run, model, strange)
     failed |= unread

@@ -1,6 +1,7 @@
 """`transferkit evaluate`: how well a run does on other labelled images."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from transferkit.printable import shown, visible
 if TYPE_CHECKING:
     from transferkit.api.evaluating import Evaluation
 
+LISTED = 10
 EXAMPLE = "\b\nExample:\n  transferkit evaluate runs/pets-1 new-photos/ --map kitten=cat"
 
 
@@ -74,7 +76,7 @@ def evaluate(
     found = run_evaluate(
         opened,
         data,
-        renames=_pairs(renames),
+        renames=_pairs(renames, opened.labels),
         allow_missing=allow_missing,
         split=split,
         exclude=exclude,
@@ -110,13 +112,20 @@ def _tell(found: "Evaluation") -> None:
 
     for line in evaluated.lines(found):
         click.echo(line)
-    for path, reason in found.failed.items():
+    for path, reason in list(found.failed.items())[:LISTED]:
         click.echo(f"left out: {shown(path)}: {visible(reason)}", err=True)
+    if len(found.failed) > LISTED:
+        click.echo(f"and {len(found.failed) - LISTED} more; --json has all of them", err=True)
 
 
-def _pairs(renames: tuple[str, ...]) -> dict[str, str]:
-    pairs = [rename.partition("=") for rename in renames]
-    for old, sign, new in pairs:
-        if not (old and sign and new):
-            raise UsageError(f"--map {old}{sign}{new}: OLD=NEW is needed, such as kitten=cat.")
-    return {old: new for old, _, new in pairs}
+def _pairs(renames: tuple[str, ...], labels: Sequence[str]) -> dict[str, str]:
+    """OLD -> NEW; a sign in a name is told from that between them by what the run's classes are called."""
+    pairs = {}
+    for rename in renames:
+        places = [at for at, letter in enumerate(rename) if letter == "="]
+        splits = [(rename[:at], rename[at + 1 :]) for at in places if rename[:at] and rename[at + 1 :]]
+        if not splits:
+            raise UsageError(f"--map {rename}: OLD=NEW is needed, such as kitten=cat.")
+        old, new = next((pair for pair in splits if pair[1] in labels), splits[0])
+        pairs[old] = new
+    return pairs

@@ -211,7 +211,7 @@ def _overfitting(curves: Curves) -> Diagnosis | None:
         return Diagnosis(
             "overfitting",
             f"{gap}, far apart" if curves.val_map else f"{gap}, further apart than chance would bring them",
-            "More images help most"
+            "More images help, as far as the learning curve still rises"
             + ("" if curves.asked.augmented else "; then augmentation with fine-tuning (--augment auto)"),
         )
     lowest, last = min(curves.val_loss), curves.val_loss[-1]
@@ -271,7 +271,7 @@ def _unread(curves: Curves) -> Diagnosis | None:
 
 def _not_finished(curves: Curves) -> Diagnosis | None:
     count = len(curves.val_loss)
-    if count < 5 or count < curves.epochs:
+    if count < 3 or count < curves.epochs:
         return None
     before = min(curves.val_loss[: -max(1, round(LAST * count))])
     if not min(curves.val_loss[-2:]) < (1 - FALLING) * before:

@@ -100,14 +100,14 @@ def stage_probes(info: StageProbes) -> str:
 def reliability(info: Reliability) -> str:
     """Accuracy by confidence, as it is and at the temperature."""
     here = panel((64, 54, 300, 300), (0, 1), (0, 1))
+    both = info.before != info.after
+    lines = (("as it is", "train dash", "f-train"), ("at the temperature", "val", "square f-val"))
     parts = [
-        legend(
-            64, 18, (("as it is", "train dash", "f-train"), ("at the temperature", "val", "square f-val"))
-        ),
+        legend(64, 18, lines if both else (("as it is", "val", "square f-val"),)),
         here.axes("confidence", f"right, {info.split}", percent=True, x_ticks=_shares()),
         here.line((0, 1), (0, 1), "ref dot"),
     ]
-    for rows, line, square in ((info.before, "train", False), (info.after, "val", True)):
+    for rows, line, square in ((info.before if both else [], "train", False), (info.after, "val", True)):
         for confidence, _, low, high in rows:
             at = here.x.at(confidence)
             y1, y2 = here.y.at(low), here.y.at(high)

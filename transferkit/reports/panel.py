@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Collection, Sequence
 
 from transferkit.planning import Plan
-from transferkit.reports.gauges import pretrained_on
+from transferkit.reports.gauges import pretrained_on, stages_words
 from transferkit.strategies import Phase, Tuning
 from transferkit.strategies.amount import LOTS_FROM_IMAGES
 from transferkit.strategies.cost import Estimate
@@ -93,13 +93,7 @@ def _similarity_axis(plan: Plan, width: int) -> list[str]:
         number = f"the images lie {score:.2f} from {pretrained_on(plan)}; {BATCHNORM_BORDERS}"
         gauge = _gauge("similar", score / border, "different")
     else:
-        number = (
-            f"the best of the earlier stages and of all together knows {100 * score:+.1f} points more "
-            "than the "
-            "last, and different starts at "
-            f"{100 * border:+.1f}"
-        )
-        gauge = []
+        number, gauge = stages_words(found), []
     stated = " (stated)" if found["stated"] else ""
     near = ": near the border" if found["near"] else ""
     return [_folded(f"Similarity: {plan.similarity}{stated}; {number}{near}.", width), *gauge]

@@ -43,24 +43,32 @@ def _calibration(report: Report) -> str:
         return cells
 
     rows = [row(label, key) for label, key in BELIEFS.items()]
-    rates = table(["as it is → at the temperature", *splits], rows, len(splits))
-    return f"{calibration_words(report)}\n\n{rates}"
+    head = "" if found.temperature == 1 else "as it is → at the temperature"
+    return f"{calibration_words(report)}\n\n{table([head, *splits], rows, len(splits))}"
 
 
 BELIEFS = {
     "log-loss": "nll",
     "Brier score (0 to 2)": "brier",
     "calibration error, 15 bins of equal width": "ece",
-    "by chance alone, if all probabilities were true": "ece_by_chance",
+    "… of which chance alone would make": "ece_by_chance",
     "calibration error, bins of equally many images": "adaptive_ece",
-    "by chance alone, in these bins": "adaptive_ece_by_chance",
+    "… of which chance would make in these bins": "adaptive_ece_by_chance",
 }
 assert set(BELIEFS.values()) < set(Belief.__dataclass_fields__)
 
 
+READ = (
+    "Lower is better. A calibration error is to be compared with what chance alone would make of it if all "
+    "probabilities were true, not with 0:"
+)
+
+
 def belief_words(before: float | None, after: float | None) -> str:
     """A cell of the table of `BELIEFS`."""
-    return "–" if before is None or after is None else f"{before:.3f} → {after:.3f}"
+    if before is None or after is None:
+        return "–"
+    return f"{after:.3f}" if before == after else f"{before:.3f} → {after:.3f}"
 
 
 def calibration_words(report: Report) -> str:
@@ -70,7 +78,7 @@ def calibration_words(report: Report) -> str:
     if found.temperature == 1:
         return (
             f"On the {found.images} images of val no temperature is more than chance better than none: the "
-            "probabilities stay as they are. Lower is better:"
+            f"probabilities stay as they are. {READ}"
         )
     sure = "too sure of itself" if found.temperature > 1 else "not sure enough"
     if 0.95 < found.temperature < 1.05:
@@ -78,7 +86,7 @@ def calibration_words(report: Report) -> str:
     return (
         f"Dividing the logits by {found.temperature:.2f} makes the {found.images} images of val "
         "likeliest: the "
-        f"model is {sure}. The answers stay the same, their probabilities change. Lower is better:"
+        f"model is {sure}. The answers stay the same, their probabilities change. {READ}"
     )
 
 

@@ -114,6 +114,11 @@ class Run:
     @property
     def content(self) -> "pd.DataFrame":
         """`path,sha256,split` of every image that was used."""
+        if not self.keeps_content:
+            raise DataError(
+                f"{self.folder} has no content.csv, which tells images apart whatever they are called. Copy "
+                "the whole folder of the run."
+            )
         return self._table("content.csv", str)
 
     @property

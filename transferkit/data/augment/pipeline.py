@@ -95,6 +95,11 @@ class Pipeline:
     def _compiled(self) -> Any:
         return tf.function(self.images)
 
+    def blended(self, images: np.ndarray, labels: np.ndarray, key: Any) -> tuple[np.ndarray, np.ndarray]:
+        """`mixed` of arrays, outside of a data set, whatever backend Keras computes by."""
+        found, shares = tf.function(self.mixed)(images, labels, key)
+        return found.numpy(), shares.numpy()
+
     def mixed(self, images: Any, labels: Any, key: Any) -> tuple[Any, Any]:
         """A batch `(n, S, S, 3)` and its shares `(n, C)`, blended; larger where a layer repeats images."""
         found, shares = self.mixed_unclipped(images, labels, key)
@@ -234,16 +239,13 @@ def _cause(error: Exception) -> str:
 
 
 def _check(step: Step, change: Change, size: int, side: int) -> bool:
-    """Refuse a layer of whom nothing is known if it does to images what no step may.
+    """Refuse an unknown layer if it does to images what no step may; whether it cuts them to S.
 
     Args:
         step: that names it.
         change: what it does.
         size: S of what comes out of the pipeline.
         side: of the images that go in, of which evaluation sees the middle S.
-
-    Returns:
-        Whether it cuts them to S.
 
     Raises:
         UsageError: it fails, changes the shape, leaves 0..255, or draws from elsewhere than the image's key.
