@@ -141,7 +141,8 @@ def reliability(report: Report) -> Reliability | None:
         [(one.confidence, one.accuracy, one.low, one.high) for one in found[split].bins]
         for found in (report.calibration.before, report.calibration.after)
     )
-    return Reliability(split, before, after)
+    # A temperature of 1 leaves them what they are, but for rounding.
+    return Reliability(split, before, before if report.calibration.temperature == 1 else after)
 
 
 class Coverage(NamedTuple):

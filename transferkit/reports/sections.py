@@ -289,6 +289,7 @@ def trust(report: Report) -> dict[str, Any] | None:
     made = table(["", *splits], rows)
     return {
         "calibration": told.calibration_words(report),
+        "caption": "As it is" if found.temperature == 1 else "As it is, and at the temperature",
         "rejection": told.rejection_words(report).replace("`", ""),
         "conformal": told.conformal_words(report).replace("`", ""),
         "strangeness": told.strangeness_words(report).replace("`", ""),

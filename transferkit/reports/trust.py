@@ -51,9 +51,9 @@ BELIEFS = {
     "log-loss": "nll",
     "Brier score (0 to 2)": "brier",
     "calibration error, 15 bins of equal width": "ece",
-    "… of which chance alone would make": "ece_by_chance",
+    "… by chance alone, were all probabilities true": "ece_by_chance",
     "calibration error, bins of equally many images": "adaptive_ece",
-    "… of which chance would make in these bins": "adaptive_ece_by_chance",
+    "… by chance alone, in these bins": "adaptive_ece_by_chance",
 }
 assert set(BELIEFS.values()) < set(Belief.__dataclass_fields__)
 
@@ -68,7 +68,8 @@ def belief_words(before: float | None, after: float | None) -> str:
     """A cell of the table of `BELIEFS`."""
     if before is None or after is None:
         return "–"
-    return f"{after:.3f}" if before == after else f"{before:.3f} → {after:.3f}"
+    same = f"{before:.3f}" == f"{after:.3f}"
+    return f"{after:.3f}" if same else f"{before:.3f} → {after:.3f}"
 
 
 def calibration_words(report: Report) -> str:
