@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from tests.api.test_finetune import recipe
 from tests.api.test_telling import call
 from tests.conftest import draw_classes
 from transferkit.api import finetune
+from transferkit.api.explaining import explain
 from transferkit.api.reference import last_cut, read_reference
 from transferkit.api.rereporting import report
 from transferkit.data.decode import DecodePolicy, decode
@@ -38,6 +40,14 @@ def test_unknown_images_are_told_apart_by_their_distance(run: Run, photos: Path,
     result = call("evaluate", run.folder, other, "--unknown", noise, "--json")
     found = json.loads(result.stdout)["unknown"]
     assert (found["known"], found["unknown"]) == (30, 12) and found["auroc"] > 0.8
+    # An image's strangeness stands beside the bound of the report.
+    bound = record.read(run.folder).strangeness.threshold
+    (known,) = explain(run, photos / "red" / "000.png").images
+    assert known.usual == bound and f"(up to {bound:.3f} is usual" in known.strangeness
+    assert replace(known, strange=0.4, usual=0.5).strangeness == "0.400 (up to 0.500 is usual)"
+    told = replace(known, strange=0.6, usual=0.5).strangeness
+    assert told == "0.600 (up to 0.500 is usual: it may be of none of the classes)"
+    assert replace(known, strange=0.6, usual=None).strangeness == "0.600"
     # Of those that it was made of only the test part counts.
     part = call("evaluate", run.folder, photos, "--unknown", noise, "--json")
     assert json.loads(part.stdout)["unknown"]["known"] == run.metrics["splits"]["test"]["n"] < 60

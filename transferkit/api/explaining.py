@@ -38,6 +38,7 @@ class Explained:
         top5: (class, probability), the most probable first.
         nearest: (path, class, cosine) of the train images most like it, itself left out.
         strange: one less the cosine to the nearest, 0..2.
+        usual: what that stays up to for 95 % of val; None where the run does not know it.
         split: of the run that it was in, by the bytes of its file; "" if in none.
     """
 
@@ -48,6 +49,16 @@ class Explained:
     nearest: tuple[tuple[str, str, float], ...]
     strange: float
     split: str = ""
+    usual: float | None = None
+
+    @property
+    def strangeness(self) -> str:
+        """How strange it is beside what is usual."""
+        if self.usual is None:
+            return f"{self.strange:.3f}"
+        if self.strange <= self.usual:
+            return f"{self.strange:.3f} (up to {self.usual:.3f} is usual)"
+        return f"{self.strange:.3f} (up to {self.usual:.3f} is usual: it may be of none of the classes)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +87,7 @@ class Explanation:
         for one in self.images:
             best = ", ".join(f"{shown(name)} {p:.1%}" for name, p in one.top5)
             known = f", one of {one.split}" if one.split else ""
-            lines.append(f"{shown(one.path)}: {best}; strangeness {one.strange:.3f}{known}")
+            lines.append(f"{shown(one.path)}: {best}; strangeness {one.strangeness}{known}")
         if self.filters:
             lines.append(f"{len(self.filters)} filters beside {filters_of(self.ranked, self.kept)}")
         return "\n".join([*lines, *(f"left out: {shown(path)}: {why}" for path, why in self.failed.items())])
@@ -153,6 +164,7 @@ def _explained(run: Run, reference: Reference, paths: Sequence[str], seen: _Seen
     """What there is to say of each image."""
     cosines = cosines_to(seen.features, reference.features)
     splits, itself = _known(run, paths, reference.paths)
+    usual = (run.numbers.get("strangeness") or {}).get("threshold")
     cosines[itself] = -np.inf
     return tuple(
         Explained(
@@ -163,6 +175,7 @@ def _explained(run: Run, reference: Reference, paths: Sequence[str], seen: _Seen
             nearest=_nearest(reference, likeness),
             strange=1 - float(likeness.max()),
             split=split,
+            usual=usual,
         )
         for path, pixels, heat, p, likeness, split in zip(
             paths, seen.images, seen.heats, seen.probabilities, cosines, splits, strict=True

@@ -47,7 +47,7 @@ def explain(
         best = ", ".join(f"{shown(name)} {p:.1%}" for name, p in one.top5)
         like = ", ".join(f"{shown(label)} ({shown(path)})" for path, label, _ in one.nearest)
         known = f" (this image took part in the run: {one.split})" if one.split else ""
-        click.echo(f"{shown(one.path)}: {best}; most like {like}; strangeness {one.strange:.3f}{known}")
+        click.echo(f"{shown(one.path)}: {best}; most like {like}; strangeness {one.strangeness}{known}")
     if filters and found.ranked < found.kept:
         click.echo(f"filters: beside {filters_of(found.ranked, found.kept)}", err=True)
     click.echo(f"page: {target}")

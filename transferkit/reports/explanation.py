@@ -34,7 +34,7 @@ def page(
 
     Args:
         title: above all.
-        images: as `explain` gives them: `path`, `pixels`, `heat`, `top5`, `nearest`, `strange`, `split`.
+        images: as `explain` gives them: `path`, `pixels`, `heat`, `top5`, `nearest`, `strangeness`, `split`.
         filters: `number`, `kernel`, `images`.
         stage: where the heat was taken.
         read: pixels of a train image by its path, None where it is not to be had.
@@ -48,7 +48,7 @@ def page(
             "heat": _inline(heated(one.pixels, one.heat)),
             "top5": [(visible(name), f"{100 * p:.1f} %") for name, p in one.top5],
             "nearest": [_near(path, label, cosine, read) for path, label, cosine in one.nearest],
-            "strange": f"{one.strange:.3f}",
+            "strange": one.strangeness,
             "split": one.split,
         }
         for one in images
@@ -106,7 +106,7 @@ def fragment(images: Sequence[Any], failed: Mapping[str, str], *, stage: str, fi
         like = Markup("<br>").join(f"{visible(label)} ({visible(path)})" for path, label, _ in one.nearest)
         pictures = (_inline(small(one.pixels)), _inline(heated(one.pixels, one.heat)))
         drawn = Markup("").join(Markup('<td><img alt="" src="{}"></td>').format(each) for each in pictures)
-        strange = f"{one.strange:.3f}" + (f", one of {one.split}" if one.split else "")
+        strange = one.strangeness + (f", one of {one.split}" if one.split else "")
         words = Markup("<td>{}</td>" * 3).format(named, like, strange)
         rows.append(Markup("<tr><td>{}</td>").format(visible(one.path)) + drawn + words + Markup("</tr>"))
     heads = ("image", "as it is", f"what spoke at {stage}", "top 5", "most like", "strangeness")
