@@ -6,9 +6,10 @@ import pytest
 
 from tests.data.augment.steps import COUNT, PICTURES, RANDOM, SIZE, changed, pictures, unclipped
 from transferkit.data.augment.catalogue import STEPS
+from transferkit.data.augment.checking import ROUNDING
 from transferkit.data.augment.keys import keys_of
 from transferkit.data.augment.own import colour_axes, saturated
-from transferkit.data.augment.pipeline import ROUNDING, pipeline
+from transferkit.data.augment.pipeline import pipeline
 from transferkit.data.augment.policy import load_policy, policy_from, policy_names
 
 SINGLE = [name for name, spec in STEPS.items() if not spec.mixes]

@@ -1,7 +1,6 @@
 """Policies carried out: in tf.data, each image for itself, then batches mixed."""
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from transferkit.data.augment.checking import check_layer, check_mixers
 from transferkit.data.augment.composed import COMPOSED
 from transferkit.data.augment.drawing import Draws
 from transferkit.data.augment.elastic import elastic
@@ -30,10 +30,6 @@ from transferkit.errors import UsageError
 
 # Part of the key of every view: raise it when a change here, or in a step, changes pixels.
 AUGMENT_VERSION = 6
-# What a step may be off by rounding.
-ROUNDING = 0.01
-# Draws by which a layer of whom nothing is known is tried on each picture.
-TRIES = 8
 # Images that `changed` works on at a time.
 BATCH = 32
 
@@ -147,12 +143,15 @@ def pipeline(
     made = Pipeline(changes, [_mixer(step) for step in policy.mixing], size, digest)
     crops = [step.name for step in policy.own if step.spec.crops]
     for step, (_, change) in zip(policy.own, changes, strict=True):
-        if step.layer and _check(step, change, size, round(size / seen)):
+        if not step.layer:
+            continue
+        alone = Pipeline([(1.0, change)], [], size)
+        if check_layer(step, change, alone.unclipped, round(size / seen)):
             crops.append(step.name)
     if len(crops) > 1:
         raise UsageError(f"policy {policy.name}: one crop is enough; it has {', '.join(crops)}.")
     if any(step.layer for step in policy.mixing):
-        _check_mixing(policy, made)
+        check_mixers([step.name for step in policy.mixing], made.mixed_unclipped, size)
     return made
 
 
@@ -205,94 +204,3 @@ def _jitter(values: dict[str, Any]) -> Change:
 
 def _mixer(step: Step) -> Any:
     return named_layer(step) if step.layer else in_float32(LAYERS[step.name](dict(step.parameters)))
-
-
-def _check_mixing(policy: Policy, made: Pipeline) -> None:
-    """Refuse layers that cannot mix a batch.
-
-    Raises:
-        UsageError: they fail, leave 0..255, draw from elsewhere than the batch's key, or labels are shares no
-            more.
-    """
-    name = f"step {', '.join(step.name for step in policy.mixing)}"
-    images = tf.random.stateless_uniform((4, made.size, made.size, 3), [1, 2], 0.0, 255.0)
-    labels, keys = tf.one_hot(tf.range(4), 4), [tf.constant([number, 2]) for number in range(TRIES)]
-    try:
-        _built(made.mixed_unclipped, images, labels, keys[0])
-        runs = [tf.function(made.mixed_unclipped) for _ in range(2)]
-        found, again = ([[part.numpy() for part in run(images, labels, key)] for key in keys] for run in runs)
-    except Exception as error:  # whatever a layer raises that is not made for this
-        raise UsageError(f"{name}: its layer fails on a batch: {_cause(error)}") from error
-    for (pixels, shares), (others, _) in zip(found, again, strict=True):
-        if pixels.shape[1:] != images.shape[1:] or not np.allclose(shares.sum(axis=1), 1, atol=0.01):
-            raise UsageError(f"{name}: it must keep the shape of images, and labels that sum to 1.")
-        _check_repeats(name, pixels, others)
-        _check_range(name, pixels)
-
-
-def _cause(error: Exception) -> str:
-    """The line of an error that says what is wrong; Keras and AutoGraph put others around it."""
-    inner = getattr(getattr(error, "ag_error_metadata", None), "cause_message", "") or str(error)
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in inner.splitlines()]
-    told = [line for line in lines if line and not line.startswith(("Exception encountered", "Arguments"))]
-    return told[0] if told else type(error).__name__
-
-
-def _check(step: Step, change: Change, size: int, side: int) -> bool:
-    """Refuse an unknown layer if it does to images what no step may; whether it cuts them to S.
-
-    Args:
-        step: that names it.
-        change: what it does.
-        size: S of what comes out of the pipeline.
-        side: of the images that go in, of which evaluation sees the middle S.
-
-    Raises:
-        UsageError: it fails, changes the shape, leaves 0..255, or draws from elsewhere than the image's key.
-    """
-    name = f"step {step.name}"
-    grid = np.linspace(0, 255, side, dtype=np.float32)
-    across = np.tile(grid, (side, 1))
-    ramp = np.stack([across, across.T, np.full((side, side), 99.0)], axis=-1)
-    tried = np.stack([ramp, np.zeros_like(ramp), np.full_like(ramp, 255.0)] * TRIES).astype(np.float32)
-    keys = tf.constant([[number, 1] for number in range(len(tried))], tf.int32)
-    try:
-        cuts = (
-            _built(lambda image, key: change(image, Draws(key)), tf.constant(tried[0]), keys[0]).shape[0]
-            != side
-        )
-        # As in a run, traced twice: what chooses while it is traced does not choose by the image.
-        runs = [tf.function(Pipeline([(1.0, change)], [], size).unclipped) for _ in range(2)]
-        made, again = (run(tf.constant(tried), keys).numpy() for run in runs)
-    except Exception as error:  # whatever a layer raises that is not made for this
-        raise UsageError(f"{name}: its layer fails on an image: {_cause(error)}") from error
-    if cuts and step.probability < 1:
-        raise UsageError(f"{name}: probability: it cuts images to the input's size; only 1 is allowed.")
-    _check_repeats(name, made, again)
-    _check_range(name, made)
-    return bool(cuts)
-
-
-def _built(function: Callable[..., Any], *inputs: Any) -> Any:
-    """What it makes of inputs, traced once to be forgotten.
-
-    Some layers make others when they are first called, and draw seeds for these. Not called as it is: outside
-    of a function of TensorFlow layers of Keras draw by another backend, if that is in use.
-    """
-    return tf.function(function)(*inputs)
-
-
-def _check_repeats(name: str, made: np.ndarray, again: np.ndarray) -> None:
-    if made.shape != again.shape or not np.allclose(made, again, atol=ROUNDING):
-        raise UsageError(
-            f"{name}: it draws other numbers each time it is built, so a run could not be repeated "
-            "or gone on with. Steps of transferkit's own do not: 'transferkit augment --steps'."
-        )
-
-
-def _check_range(name: str, found: np.ndarray) -> None:
-    if not np.isfinite(found).all() or found.min() < -ROUNDING or found.max() > 255 + ROUNDING:
-        raise UsageError(
-            f"{name}: it gives values from {found.min():.4g} to {found.max():.4g}; 0..255 must "
-            "be kept. Has the layer a value_range to set to (0, 255)?"
-        )
