@@ -85,13 +85,18 @@ def test_what_cannot_be_judged_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("rate", "kernel", "finding"),
-    [(1e-9, 0.0, "rate too low"), (300.0, 3.0, "rate too high"), (0.5, 0.0, "sound")],
+    ("rate", "kernel", "epochs", "finding"),
+    [
+        (1e-9, 0.0, 4, "rate too low"),
+        (300.0, 3.0, 4, "rate too high"),
+        (0.5, 0.0, 4, "not finished"),
+        (0.5, 0.0, 2, "sound"),  # of two epochs nothing is said
+    ],
 )
-def test_curves_are_read(rate: float, kernel: float, finding: str):
+def test_curves_are_read(rate: float, kernel: float, epochs: int, finding: str):
     made, why = model(rate, kernel), tk.Diagnose(IMAGES, LABELS)
     told = LABELS if finding != "rate too high" else 1 - LABELS
-    made.fit(IMAGES, told, epochs=4, verbose=0, callbacks=[why])
+    made.fit(IMAGES, told, epochs=epochs, verbose=0, callbacks=[why])
     assert finding in {one.finding for one in why.findings}, why.findings
     assert not any("--" in one.advice for one in why.findings)
 
