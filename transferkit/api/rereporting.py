@@ -8,6 +8,7 @@ from transferkit.evaluation.report import Report
 from transferkit.progress import say
 from transferkit.reports import pages, record
 from transferkit.reports.board import Board, check_board
+from transferkit.reports.pictures import lost
 from transferkit.runs import REPORT, Run
 
 
@@ -46,9 +47,6 @@ def _warn_of_pictures(found: Report, folder: Path) -> None:
     """Say it where the page will be without pictures that the run drew."""
     some = [] if found.gallery is None else [*found.gallery.mistakes, *found.gallery.unsure]
     some += [] if found.doubts is None else found.doubts.suspects
-    files = {file for one in some for file in (one.thumbnail, one.heat, *one.like) if file}
-    gone = sum(not (folder / file).is_file() for file in files)
+    gone, files = lost(some, folder)
     if gone:
-        say(
-            f"WARNING: {gone} of {len(files)} pictures are not in {folder}/pictures: the page is without them"
-        )
+        say(f"WARNING: {gone} of {files} pictures are not in {folder}/pictures: the page is without them")

@@ -1,8 +1,11 @@
 """Small pictures for a report: photographs as the model saw them, and heat laid over them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+
+from transferkit.evaluation.gallery import Picture
 
 SIDE_PX = 176
 QUALITY = 80
@@ -55,3 +58,9 @@ def _save(pixels: np.ndarray, target: Path) -> None:
     from PIL import Image
 
     Image.fromarray(pixels).save(target, format="JPEG", quality=QUALITY, optimize=True)
+
+
+def lost(some: Iterable[Picture], folder: Path) -> tuple[int, int]:
+    """How many files of some pictures are in a run's folder no more, and how many the run drew."""
+    files = {file for one in some for file in (one.thumbnail, one.heat, *one.like) if file}
+    return sum(not (folder / file).is_file() for file in files), len(files)

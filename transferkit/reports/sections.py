@@ -15,6 +15,7 @@ from transferkit.reports import trust as told
 from transferkit.reports.cells import Row, Table, cell, fraction, share, table
 from transferkit.reports.decision import BALANCED, TRAINS, UNCHANGED
 from transferkit.reports.decision import KINDS as FROZEN
+from transferkit.reports.pictures import lost
 from transferkit.strategies.matrix import MATRIX
 
 # Rows of suspects: as many as a person looks through.
@@ -257,9 +258,8 @@ def _rows(some: Sequence[Picture], key: str, near: bool = False) -> list[Row]:
 
 def _lost(some: Sequence[Picture], folder: Path) -> str:
     """A sentence on pictures that the run drew and that are in its folder no more."""
-    files = [file for one in some for file in (one.thumbnail, one.heat, *one.like) if file]
-    gone = sum(not (folder / file).is_file() for file in files)
-    return f"{gone} of {len(files)} pictures are no longer in the run's folder." if gone else ""
+    gone, files = lost(some, folder)
+    return f"{gone} of {files} pictures are no longer in the run's folder." if gone else ""
 
 
 def _inline(file: str, folder: Path) -> str:
