@@ -5,7 +5,8 @@
 FOLDER has a folder of images for each class. All in one process, the ways in turn, `--rounds` times; figures
 are medians (ranges) of whole epochs, the first of all apart, and ratios within a round. The guide is
 `keras.utils.image_dataset_from_directory` at 256 px with RandomCrop to 224 and Keras' layers for mirror and
-colours in `map`: it draws one crop a batch and does not scale, so it does less. Memory is kept as the
+colours in `map`: it draws one crop a batch and does not scale, so it does less. Where the files have the
+pixels ours cuts from images of up to 480 px. Memory is kept as the
 commands keep it (`transferkit.allocation`), for both ways, or left as it is with `--plain-memory`.
 """
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 BATCH, SIZE = 32, 224
@@ -50,12 +52,15 @@ def guide(folder: Path) -> Any:
 
 def ours(paths: list[Path], policy: str, kept: bool) -> Callable[[int], Any]:
     """Epoch number to batches; images decoded anew, or kept decoded in memory."""
+    from transferkit.data.augment.canvas import canvas_px
     from transferkit.data.augment.pipeline import pipeline
     from transferkit.data.augment.policy import load_policy
     from transferkit.data.decode import DecodePolicy, decode_batch
     from transferkit.data.loader import Augmentation, ImageSource, epoch_batches, epoch_order
 
-    canvas = DecodePolicy(size_px=SIZE).canvas
+    plain, sides = DecodePolicy(size_px=SIZE), np.array([Image.open(path).size for path in paths])
+    side = canvas_px(load_policy(policy), plain, sides)
+    canvas = plain.whole_at(side)
     rows = np.arange(len(paths))
 
     class Kept:
@@ -66,7 +71,7 @@ def ours(paths: list[Path], policy: str, kept: bool) -> Callable[[int], Any]:
             return self.images[rows]
 
     source = ImageSource(paths, canvas, Kept() if kept else None)
-    augment = Augmentation(pipeline(load_policy(policy), SIZE), rows, 2)
+    augment = Augmentation(pipeline(load_policy(policy), SIZE, side=side), rows, 2)
 
     def epoch(number: int) -> Any:
         order = epoch_order(rows, 0, number)
@@ -113,6 +118,7 @@ def bank(folder: Path, weights_dir: Path, backbone: str, policy: str, rounds: in
     from transferkit.api.inputs import open_data, start
     from transferkit.backbone.catalogue import lookup
     from transferkit.backbone.weights import resolve
+    from transferkit.data.augment.canvas import canvas_px
     from transferkit.data.augment.pipeline import pipeline
     from transferkit.data.augment.policy import load_policy
     from transferkit.data.examine import examine
@@ -123,7 +129,7 @@ def bank(folder: Path, weights_dir: Path, backbone: str, policy: str, rounds: in
 
     spec = lookup(backbone)
     _, extractor = start(spec, resolve(spec, "imagenet", weights_dir), Recipe(), "crop")
-    made = pipeline(load_policy(policy), extractor.policy.size_px)
+    named, plain_policy = load_policy(policy), extractor.policy
     ratios: dict[str, list[float]] = {"4 views by the plain bank": [], "4 views by 1": []}
     for _ in range(rounds + 1):
         with tempfile.TemporaryDirectory() as cache:
@@ -131,6 +137,8 @@ def bank(folder: Path, weights_dir: Path, backbone: str, policy: str, rounds: in
             own = replace(extractor, cache=Path(cache))
             plain_s, plain = _timed(lambda: pooled_bank(own, index, Stopwatch()))  # noqa: B023
             rows = np.arange(len(index.files))
+            side = canvas_px(named, plain_policy, index.files[["width", "height"]].to_numpy())
+            made = pipeline(named, plain_policy.size_px, side=side)
             seconds = []
             for count in (1, 4):
                 other = replace(own, cache=Path(cache) / str(count))

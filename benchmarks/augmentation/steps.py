@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 SIZE, COUNT = 224, 320
 
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--policy", default="standard")
     asked = parser.parse_args()
     from transferkit.allocation import keep_memory
+    from transferkit.data.augment.canvas import canvas_px
     from transferkit.data.augment.pipeline import pipeline
     from transferkit.data.augment.policy import load_policy, policy_from
     from transferkit.data.decode import DecodePolicy, decode_batch
@@ -65,11 +67,11 @@ def main() -> None:
     paths = sorted(path for path in asked.folder.rglob("*") if path.suffix.lower() in (".jpg", ".png"))[
         :COUNT
     ]
-    canvas = DecodePolicy(size_px=SIZE).canvas
+    policy, plain = load_policy(asked.policy), DecodePolicy(size_px=SIZE)
+    canvas = plain.whole_at(canvas_px(policy, plain, np.array([Image.open(path).size for path in paths])))
     started = time.process_time()
     images = decode_batch(paths, canvas)
     print(f"decoding: {1e3 * (time.process_time() - started) / len(images):.2f} ms an image")
-    policy = load_policy(asked.policy)
     nothing = milliseconds(pipeline(replace(policy, steps=()), SIZE).images, images)
     ways = {f"all of {policy.name}": pipeline(policy, SIZE).images}
     ways |= {step.name: pipeline(replace(policy, steps=(step,)), SIZE).images for step in policy.own}

@@ -100,6 +100,8 @@ def test_a_phase_that_was_not_timed_is_scaled_by_its_work() -> None:
 def test_images_pass_the_frozen_stages_too_where_activations_cannot_be_kept(change: Any) -> None:
     # maps behind one stage: 100 images of 100 values of 4 bytes; pixels: 100 of 300 bytes
     assert (map_bytes(1, STAGES, LOAD), map_bytes(0, STAGES, LOAD)) == (40_000, 30_000)
+    # crops of 70 training images are cut out of those of 20 px: 1,200 bytes
+    assert map_bytes(0, STAGES, replace(LOAD, canvas_px=20)) == 70 * 1200 + 30 * 300
     load = replace(LOAD, **change)
     kept = "anew" in change
     assert inputs_of(tuned(1), STAGES, load) == (0, kept)

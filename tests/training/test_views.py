@@ -28,15 +28,15 @@ def index(tmp_path: Path, own_cache: Path) -> Index:
     return indexed(draw_classes(tmp_path / "photos", 5), own_cache)
 
 
-def viewed(index: Index, count: int = 2, steps: Any = "standard") -> Viewed:
+def viewed(index: Index, count: int = 2, steps: Any = "standard", side: int = 60) -> Viewed:
     policy = load_policy(steps) if isinstance(steps, str) else policy_from(steps)
-    return Viewed(index=index, rows=TRAIN, pipeline=pipeline(policy, 32), count=count)
+    return Viewed(index=index, rows=TRAIN, pipeline=pipeline(policy, 32, side=side), count=count)
 
 
 def expected_view(extractor: Extractor, one: Viewed, row: int, number: int) -> np.ndarray:
     """The image `(32, 32, 3)` that a view is made of, from its file."""
     path, sha = one.index.root / one.index.files["path"].iloc[row], one.index.files["sha256"].iloc[row]
-    larger = decode(path, extractor.policy.canvas)[None]
+    larger = decode(path, extractor.policy.whole_at(one.pipeline.side))[None]
     return one.pipeline.changed(larger, keys_of(image_numbers([sha]), SEED, number))[0]
 
 
@@ -93,6 +93,8 @@ def test_another_policy_or_decoding_has_views_of_its_own(extractor: Extractor, i
     standard = view_bank(extractor, viewed(index), plain, Stopwatch())
     light = view_bank(extractor, viewed(index, 2, "light"), plain, Stopwatch())
     assert not np.array_equal(standard.at(["stage1"]), light.at(["stage1"]))
+    smaller = view_bank(extractor, viewed(index, side=40), plain, Stopwatch())
+    assert not np.array_equal(standard.at(["stage1"]), smaller.at(["stage1"]))
     padded = replace(extractor, policy=replace(extractor.policy, resize="stretch"))
     assert view_bank(padded, viewed(index), plain, Stopwatch()).places.shards != standard.places.shards
 
@@ -141,7 +143,7 @@ def test_elsewhere_images_are_changed_anew(
     feed = augmented_feed(extractor, viewed(index, 3, steps), depth, 3, limits, Stopwatch())
     assert (feed.depth, feed.views) == (0, 0)
     assert feed.drawn is not None and feed.augment is not None
-    assert feed.drawn.take(TRAIN[:2]).shape == (2, 37, 37, 3)
+    assert feed.drawn.take(TRAIN[:2]).shape == (2, 60, 60, 3)
     judged = np.array([2, 5])
     plain = plain_feed(extractor, index, 0, ROOMY, Stopwatch()).source
     assert np.array_equal(feed.source.take(judged), plain.take(judged))

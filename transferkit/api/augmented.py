@@ -10,6 +10,7 @@ import pandas as pd
 from transferkit.api.inputs import Data, check_layers, check_source, open_data
 from transferkit.api.planning import decided
 from transferkit.backbone.catalogue import lookup
+from transferkit.data.augment.canvas import canvas_px
 from transferkit.data.augment.keys import keys_of, mixing_key
 from transferkit.data.augment.policy import Policy, load_policy
 from transferkit.data.decode import DecodePolicy, decode
@@ -119,11 +120,13 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     check_layers(recipe, spec)
     size = spec.image_size if recipe.image_size == AUTO else int(recipe.image_size)
     index = open_data(data, recipe.exclude)
-    plain = DecodePolicy(size_px=size, resize=_resize(index, recipe))
-    names, originals, larger = _some(index, plain, recipe.seed, SAMPLE if policy.has("pca_noise") else ROWS)
+    sides = _sides(index, recipe.seed)
+    plain = DecodePolicy(size_px=size, resize=decide_resize(recipe, sides)[0])
+    side, count = canvas_px(policy, plain, sides.to_numpy()), SAMPLE if policy.has("pca_noise") else ROWS
+    names, originals, larger = _some(index, (plain, plain.whole_at(side)), recipe.seed, count)
     axes = colour_axes(originals)
     names, originals, larger = names[:ROWS], originals[:ROWS], larger[:ROWS]
-    made = pipeline(policy, size, axes, seen=plain.seen)
+    made = pipeline(policy, size, axes, seen=plain.seen, side=side)
     versions = [_version(made, larger, recipe.seed, number) for number in range(VERSIONS)]
     return Augmented(policy, why, names, originals, np.stack(versions, axis=1).round().astype(np.uint8))
 
@@ -145,22 +148,22 @@ def _policy(data: Data, recipe: Recipe) -> tuple[Policy, str]:
     return found.policy, found.reason
 
 
-def _resize(index: Index, recipe: Recipe) -> str:
-    """How a run would make these images square, by the sizes of some of them."""
+def _sides(index: Index, seed: int) -> pd.DataFrame:
+    """Width and height of some of the images, for all that a run decides by them."""
     from PIL import Image
 
     sides = []
-    for name in index.files["path"].sample(min(SAMPLE, len(index.files)), random_state=recipe.seed):
+    for name in index.files["path"].sample(min(SAMPLE, len(index.files)), random_state=seed):
         try:
             with Image.open(Path(index.root) / name) as image:
                 sides.append(image.size)
         except Exception:  # Pillow raises many kinds for broken files, which `_some` passes over too
             continue
-    return decide_resize(recipe, pd.DataFrame(sides or [(1, 1)], columns=["width", "height"]))[0]
+    return pd.DataFrame(sides or [(1, 1)], columns=["width", "height"])
 
 
 def _some(
-    index: Index, plain: DecodePolicy, seed: int, count: int
+    index: Index, policies: tuple[DecodePolicy, DecodePolicy], seed: int, count: int
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """(paths, images, larger images) of some that can be read, one class after another."""
     files = index.files.sample(frac=1, random_state=seed)
@@ -171,7 +174,7 @@ def _some(
     for name in files.assign(turn=turn).sort_values(["turn", "label"], kind="stable")["path"]:
         path = Path(index.root) / name
         try:
-            image, whole = decode(path, plain), decode(path, plain.canvas)
+            image, whole = (decode(path, policy) for policy in policies)
         except UnreadableImage:
             continue
         names.append(name)

@@ -7,6 +7,7 @@ import numpy as np
 
 from transferkit.api.linear_candidates import sample_of
 from transferkit.api.work import Work
+from transferkit.data.augment.canvas import canvas_px
 from transferkit.data.augment.policy import Policy
 from transferkit.data.decode import decode_batch
 from transferkit.progress import say
@@ -50,6 +51,8 @@ def with_augmentation(work: Work) -> Work:
         return work
     train, extractor = work.rows["train"], work.extractor
     work = replace(work, pipeline=policy_pipeline(work, policy))
+    if work.pipeline.side > extractor.policy.canvas.size_px:
+        say(f"augment: crops are cut out of images of {work.pipeline.side} px")
     work, count = _views(work)
     if not count:
         return work
@@ -73,7 +76,14 @@ def policy_pipeline(work: Work, policy: Policy) -> "Pipeline":
     extractor, axes = work.extractor, None
     if policy.has("pca_noise"):
         axes = colour_axes(sample_images(extractor, work.index, work.rows["train"], work.recipe.seed))
-    return pipeline(policy, extractor.policy.size_px, axes, seen=extractor.policy.seen)
+    plain, side = extractor.policy, canvas_of(work, policy)
+    return pipeline(policy, plain.size_px, axes, seen=plain.seen, side=side)
+
+
+def canvas_of(work: Work, policy: Policy) -> int:
+    """Side in pixels of the images of a run that a policy cuts from."""
+    sides = work.index.files[["width", "height"]].iloc[work.rows["train"]].to_numpy()
+    return canvas_px(policy, work.extractor.policy, sides)
 
 
 def usable_policy(work: Work) -> Policy:

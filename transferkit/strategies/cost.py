@@ -105,8 +105,13 @@ def _views(pilot: Pilot, load: Load) -> dict[str, float]:
     """Seconds of the views in the bank, as if none were kept; nothing where there are none."""
     if not load.views:
         return {}
-    each = pilot.decode + load.views * (pilot.change + pilot.forward)
+    each = _fresh(pilot) + load.views * (pilot.change + pilot.forward)
     return {"views": pilot.first_forward + pilot.first_change + load.train * each}
+
+
+def _fresh(pilot: Pilot) -> float:
+    """Seconds from the file of a training image to the pixels that are changed."""
+    return pilot.decode_larger or pilot.decode
 
 
 def _linear(phase: Phase, pilot: Pilot, load: Load) -> float:
@@ -155,7 +160,10 @@ def _view_bytes(phase: Phase, stages: Sequence[StageCost], load: Load) -> int:
 
 def map_bytes(cut: int, stages: Sequence[StageCost], load: Load) -> int:
     """Bytes of the activations of all images behind `cut` stages; of their pixels at 0."""
-    return load.images * (stages[cut - 1].output * 4 if cut else load.image_size**2 * 3)
+    if cut:
+        return load.images * stages[cut - 1].output * 4
+    larger = load.train if load.canvas_px else 0
+    return 3 * ((load.images - larger) * load.image_size**2 + larger * load.canvas_px**2)
 
 
 def step_seconds(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: Load) -> tuple[float, float]:
@@ -195,7 +203,7 @@ def _activations(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: 
     compiling = pilot.first_forward if cut else 0.0
     views = 0.0
     if cut and load.maps:
-        each = pilot.decode + _maps(phase, stages, load) * (pilot.change + share * pilot.forward)
+        each = _fresh(pilot) + _maps(phase, stages, load) * (pilot.change + share * pilot.forward)
         views = pilot.first_change + load.train * each
     return compiling + load.images * (pilot.decode + share * pilot.forward) + views
 
@@ -203,19 +211,19 @@ def _activations(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: 
 def _training(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: Load) -> Span:
     step, forward = step_seconds(phase, pilot, stages, load)
     cut, kept = inputs_of(phase, stages, load)
-    fresh = 0.0 if kept else pilot.decode
+    fresh, train = (0.0, 0.0) if kept else (pilot.decode, _fresh(pilot))
     # Images that pass the whole network are changed anew in each epoch.
     changed = pilot.change if not cut and (load.maps or load.anew) else 0.0
     judging = load.val * (forward + fresh)
     # The last batch takes nearly as long as a whole one.
     whole = math.ceil(load.train / load.batch_size) * load.batch_size
-    epoch = pilot.epoch + whole * step + load.train * (fresh + changed) + judging
+    epoch = pilot.epoch + whole * step + load.train * (train + changed) + judging
     last = (load.val + load.test) * (forward + fresh)
     once = pilot.first_step + pilot.first_forward + (1 + BLENDS) * judging + last
     if phase.tuning and phase.tuning.find_rate:
         fewest, most = FINDER_STEPS
         steps = min(most, max(fewest, math.ceil(load.train / load.batch_size)))
-        once += steps * load.batch_size * (step + fresh)
+        once += steps * load.batch_size * (step + train)
     return Span(once + expected_epochs(phase) * epoch, once + phase.epochs * epoch)
 
 

@@ -9,7 +9,8 @@ class Pilot:
     """What was measured on this machine; seconds.
 
     Attributes:
-        decode: of an image from file to pixels.
+        decode: of an image from file to pixels; `decode_larger` to those that crops are cut out of, 0 where
+            there are none.
         forward: of an image through the whole network; `first_forward` once, for compiling.
         change: of an image by the policy; `first_change` once, for tracing it.
         step: of an image in a training step; `first_step` once for compiling; 0 where none was timed.
@@ -27,6 +28,7 @@ class Pilot:
 
     decode: float
     forward: float
+    decode_larger: float = 0.0
     first_forward: float = 0.0
     change: float = 0.0
     first_change: float = 0.0
@@ -76,7 +78,7 @@ class Load:
         images: that are used; `new` those of them that the bank does not hold yet.
         train, val, test: images of each split.
         batch_size: images in a step.
-        image_size: side in pixels.
+        image_size: side in pixels; `canvas_px` of training images, where crops are cut out of larger ones.
         disk_limit: bytes that whole activations may take on disk; `memory_limit` in memory.
         views: augmented views of each training image in the bank.
         maps: views of its activations that a fine-tuning phase may draw from; 0 where nothing changes images.
@@ -95,6 +97,7 @@ class Load:
     image_size: int
     disk_limit: float
     memory_limit: float
+    canvas_px: int = 0
     views: int = 0
     maps: int = 0
     anew: bool = False

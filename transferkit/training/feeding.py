@@ -81,7 +81,7 @@ def _image_feed(extractor: Extractor, viewed: Viewed, classes: int, limits: Limi
     say(told)
     index = viewed.index
     judged = np.setdiff1d(np.arange(len(index.files)), viewed.rows)
-    larger = canvas(extractor)
+    larger = canvas(extractor, viewed.pipeline)
     numbers = image_numbers(list(index.files["sha256"]))
     return Feed(
         depth=0,

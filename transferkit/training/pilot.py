@@ -61,18 +61,23 @@ def pilot_features(extractor: Extractor, paths: Sequence[Path]) -> tuple[Pilot, 
     return found, images
 
 
-def pilot_change(known: Pilot, extractor: Extractor, changes: "Pipeline") -> Pilot:
-    """The pilot with what it takes to change an image.
+def pilot_change(known: Pilot, extractor: Extractor, changes: "Pipeline", paths: Sequence[Path]) -> Pilot:
+    """The pilot with what it takes to change an image, and to decode it as large as that asks for.
 
     Args:
         known: what was measured before.
         extractor: whose images.
         changes: the policy made ready.
+        paths: of the images that train, some of which are read.
     """
-    side = extractor.policy.canvas.size_px
+    side = changes.side
+    some = _evenly(paths, CHANGED)
+    started = time.perf_counter()
+    list(decode_chunks(some, extractor.policy.whole_at(side), extractor.batch_size))
+    decode = (time.perf_counter() - started) / len(some)
     images, keys = np.zeros((CHANGED, side, side, 3), np.float32), np.zeros((CHANGED, 2), np.int32)
     first, each = _timed(lambda: changes.changed(images, keys))
-    return replace(known, change=each / CHANGED, first_change=first)
+    return replace(known, change=each / CHANGED, first_change=first, decode_larger=decode)
 
 
 def pilot_step(

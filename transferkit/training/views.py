@@ -133,7 +133,7 @@ def view_maps(
     )
     shape, dtype = map_shape(extractor, depth)
     whole = (len(shas), *shape)
-    key = f"{canvas(extractor).key}-{depth}-{digest_of(shas)}-{viewed.pipeline.digest}"
+    key = f"{canvas(extractor, viewed.pipeline).key}-{depth}-{digest_of(shas)}-{viewed.pipeline.digest}"
     files = {v: array_file(extractor, f"{key}-view{v}") for v in range(1, viewed.count + 1)}
     found = {v: kept for v, file in files.items() if (kept := kept_array(file)) is not None}
     missing = {v: file for v, file in files.items() if v not in found}
@@ -169,7 +169,7 @@ def view_bank(extractor: Extractor, viewed: Viewed, plain: PooledBank, watch: St
         plain: of the index.
         watch: gets the seconds of decoding and of the bank.
     """
-    folder = extractor.cache / "bank" / f"{canvas(extractor).key}-{viewed.pipeline.digest}"
+    folder = extractor.cache / "bank" / f"{canvas(extractor, viewed.pipeline).key}-{viewed.pipeline.digest}"
     with watch.part("bank"):
         known = read_shards(folder)
     own_shas = viewed.shas
@@ -225,7 +225,7 @@ def _outputs(
     first = {sha: row for row, sha in reversed(list(enumerate(column)))}
     images, asked = image_numbers(shas), np.flatnonzero(np.any(list(missing.values()), axis=0))
     rows = [first[shas[place]] for place in asked]
-    for chunk in decoded(canvas(extractor), viewed.index, rows, watch, "views"):
+    for chunk in decoded(canvas(extractor, viewed.pipeline), viewed.index, rows, watch, "views"):
         if chunk.failed:
             raise DataError(f"files changed while they were used: {list(chunk.failed.values())}")
         for number, wanted in missing.items():
@@ -239,9 +239,9 @@ def _outputs(
             yield places, number, outputs
 
 
-def canvas(extractor: Extractor) -> Extractor:
-    """The extractor with images that crops are cut out of."""
-    return replace(extractor, policy=extractor.policy.canvas)
+def canvas(extractor: Extractor, pipeline: Any) -> Extractor:
+    """The extractor with images that the crops of a pipeline are cut out of."""
+    return replace(extractor, policy=extractor.policy.whole_at(pipeline.side))
 
 
 def _name(sha: str, number: int) -> str:

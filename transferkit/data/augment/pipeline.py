@@ -29,7 +29,7 @@ from transferkit.data.decode import CROP_RATIO
 from transferkit.errors import UsageError
 
 # Part of the key of every view: raise it when a change here, or in a step, changes pixels.
-AUGMENT_VERSION = 6
+AUGMENT_VERSION = 7
 # Images that `changed` works on at a time.
 BATCH = 32
 
@@ -42,12 +42,14 @@ class Pipeline:
         changes: of one image, each with its probability.
         mixers: of batches: layers.
         size: side S of what comes out.
+        side: K of the images that a run gives it, see `canvas.canvas_px`.
         digest: of all that the pixels of one image's views depend on.
     """
 
     changes: Sequence[tuple[float, Change]]
     mixers: Sequence[Any]
     size: int
+    side: int = 0
     digest: str = ""
 
     def image(self, image: Any, key: Any) -> Any:
@@ -123,7 +125,12 @@ def _middle(image: Any, size: int) -> Any:
 
 
 def pipeline(
-    policy: Policy, size: int, axes: np.ndarray | None = None, *, seen: float = 1 / CROP_RATIO
+    policy: Policy,
+    size: int,
+    axes: np.ndarray | None = None,
+    *,
+    seen: float = 1 / CROP_RATIO,
+    side: int | None = None,
 ) -> Pipeline:
     """A policy made ready for images whose networks take `size` pixels.
 
@@ -132,6 +139,7 @@ def pipeline(
         size: side of the result.
         axes: of the colours of train, see `own.colour_axes`; needed for `pca_noise`.
         seen: share of the side of the images that evaluation sees, see `DecodePolicy.seen`.
+        side: of the images, in pixels; that of `DecodePolicy.canvas` unless it is given.
 
     Raises:
         UsageError: a layer that there is not, or that would leave the range or the shape of images.
@@ -140,13 +148,14 @@ def pipeline(
     drawn_from = b"" if axes is None or not policy.has("pca_noise") else np.round(axes, 6).tobytes()
     made_by = f"{AUGMENT_VERSION} {_versions(policy)} {seen:.6f} {policy.digest}".encode()
     digest = hashlib.sha256(made_by + drawn_from).hexdigest()[:16]
-    made = Pipeline(changes, [_mixer(step) for step in policy.mixing], size, digest)
+    usual = round(size / seen)
+    made = Pipeline(changes, [_mixer(step) for step in policy.mixing], size, side or usual, digest)
     crops = [step.name for step in policy.own if step.spec.crops]
     for step, (_, change) in zip(policy.own, changes, strict=True):
         if not step.layer:
             continue
         alone = Pipeline([(1.0, change)], [], size)
-        if check_layer(step, change, alone.unclipped, round(size / seen)):
+        if check_layer(step, change, alone.unclipped, usual):
             crops.append(step.name)
     if len(crops) > 1:
         raise UsageError(f"policy {policy.name}: one crop is enough; it has {', '.join(crops)}.")
