@@ -60,7 +60,7 @@ def ours(paths: list[Path], policy: str, kept: bool) -> Callable[[int], Any]:
 
     plain, sides = DecodePolicy(size_px=SIZE), np.array([Image.open(path).size for path in paths])
     side = canvas_px(load_policy(policy), plain, sides)
-    canvas = plain.whole_at(side)
+    canvas = plain.crops_from(side)
     rows = np.arange(len(paths))
 
     class Kept:

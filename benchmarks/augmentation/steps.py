@@ -68,7 +68,7 @@ def main() -> None:
         :COUNT
     ]
     policy, plain = load_policy(asked.policy), DecodePolicy(size_px=SIZE)
-    canvas = plain.whole_at(canvas_px(policy, plain, np.array([Image.open(path).size for path in paths])))
+    canvas = plain.crops_from(canvas_px(policy, plain, np.array([Image.open(path).size for path in paths])))
     started = time.process_time()
     images = decode_batch(paths, canvas)
     print(f"decoding: {1e3 * (time.process_time() - started) / len(images):.2f} ms an image")

@@ -36,7 +36,7 @@ def viewed(index: Index, count: int = 2, steps: Any = "standard", side: int = 60
 def expected_view(extractor: Extractor, one: Viewed, row: int, number: int) -> np.ndarray:
     """The image `(32, 32, 3)` that a view is made of, from its file."""
     path, sha = one.index.root / one.index.files["path"].iloc[row], one.index.files["sha256"].iloc[row]
-    larger = decode(path, extractor.policy.whole_at(one.pipeline.side))[None]
+    larger = decode(path, extractor.policy.crops_from(one.pipeline.side))[None]
     return one.pipeline.changed(larger, keys_of(image_numbers([sha]), SEED, number))[0]
 
 

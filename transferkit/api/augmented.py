@@ -123,7 +123,7 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     sides = _sides(index, recipe.seed)
     plain = DecodePolicy(size_px=size, resize=decide_resize(recipe, sides)[0])
     side, count = canvas_px(policy, plain, sides.to_numpy()), SAMPLE if policy.has("pca_noise") else ROWS
-    names, originals, larger = _some(index, (plain, plain.whole_at(side)), recipe.seed, count)
+    names, originals, larger = _some(index, (plain, plain.crops_from(side)), recipe.seed, count)
     axes = colour_axes(originals)
     names, originals, larger = names[:ROWS], originals[:ROWS], larger[:ROWS]
     made = pipeline(policy, size, axes, seen=plain.seen, side=side)

@@ -37,12 +37,14 @@ class DecodePolicy:
         background: RGB 0..255 under transparency and beside padded images.
         margin: for `crop`: side of what is cut out, as a multiple of the middle that evaluation sees; at
             256/224 the whole short side.
+        resample: `bicubic`, or `bilinear` of what is resized once more; Pillow's names, both averaging.
     """
 
     size_px: int
     resize: str = "crop"
     background: tuple[int, int, int] = (255, 255, 255)
     margin: float = 1.0
+    resample: str = "bicubic"
 
     @property
     def canvas(self) -> "DecodePolicy":
@@ -51,6 +53,14 @@ class DecodePolicy:
         Padded and stretched images are whole already, so theirs is the policy itself.
         """
         return self.whole_at(round(self.size_px * CROP_RATIO)) if self.resize == "crop" else self
+
+    def crops_from(self, side: int) -> "DecodePolicy":
+        """The policy of images of that side that crops are cut out of.
+
+        Where they are larger than `canvas`, crops are resized once more: bicubic took longer than decoding.
+        """
+        larger = side > self.canvas.size_px
+        return replace(self.whole_at(side), resample="bilinear") if larger else self.whole_at(side)
 
     @property
     def seen(self) -> float:
@@ -183,15 +193,15 @@ def _grey(image: Any) -> Any:
 def _fit(image: Any, policy: DecodePolicy) -> Any:
     from PIL import Image, ImageOps
 
-    size = (policy.size_px, policy.size_px)
+    size, resample = (policy.size_px, policy.size_px), Image.Resampling[policy.resample.upper()]
     if policy.resize == "pad":
         long = max(image.size)
         # A ribbon keeps at least one row of pixels.
         inner = [max(1, round(side * policy.size_px / long)) for side in image.size]
-        small = image.resize(inner, Image.Resampling.BICUBIC, reducing_gap=3.0)
-        return ImageOps.pad(small, size, Image.Resampling.BICUBIC, color=policy.background)
+        small = image.resize(inner, resample, reducing_gap=3.0)
+        return ImageOps.pad(small, size, resample, color=policy.background)
     box = _middle(image.size, policy.margin) if policy.resize == "crop" else None
-    return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    return image.resize(size, resample, box=box, reducing_gap=3.0)
 
 
 def _middle(size: tuple[int, int], margin: float) -> tuple[float, float, float, float]:

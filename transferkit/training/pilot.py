@@ -73,7 +73,7 @@ def pilot_change(known: Pilot, extractor: Extractor, changes: "Pipeline", paths:
     side = changes.side
     some = _evenly(paths, CHANGED)
     started = time.perf_counter()
-    list(decode_chunks(some, extractor.policy.whole_at(side), extractor.batch_size))
+    list(decode_chunks(some, extractor.policy.crops_from(side), extractor.batch_size))
     decode = (time.perf_counter() - started) / len(some)
     images, keys = np.zeros((CHANGED, side, side, 3), np.float32), np.zeros((CHANGED, 2), np.int32)
     first, each = _timed(lambda: changes.changed(images, keys))

@@ -241,7 +241,7 @@ def _outputs(
 
 def canvas(extractor: Extractor, pipeline: Any) -> Extractor:
     """The extractor with images that the crops of a pipeline are cut out of."""
-    return replace(extractor, policy=extractor.policy.whole_at(pipeline.side))
+    return replace(extractor, policy=extractor.policy.crops_from(pipeline.side))
 
 
 def _name(sha: str, number: int) -> str:

@@ -30,7 +30,7 @@ def sides(short: int, long: int = 10_000) -> np.ndarray:
         ("standard", CROP, sides(300), 320),  # the next seventh of the input
         ("standard", CROP, sides(320), 320),
         ("standard", CROP, np.array([[0, 0]]), 256),  # not known
-        ("standard", CROP, np.repeat([[300, 300], [9, 9]], [2, 8], 0), 320),  # the 90th percentile
+        ("standard", CROP, np.repeat([[300, 300], [9, 9]], [6, 5], 0), 320),  # the median
         ("standard", DecodePolicy(size_px=224, resize="pad"), sides(100, 2000), 420),  # 224 * 15/8
         ("standard", DecodePolicy(size_px=224, resize="pad"), sides(100, 100), 224),
         ("standard", DecodePolicy(size_px=224, resize="stretch"), sides(300), 320),
@@ -61,7 +61,7 @@ def test_a_crop_at_the_largest_scale_has_the_pixels_of_the_file(tmp_path: Any):
     assert side == 137
     contrast = [
         crops(side / 64, side, decode(tmp_path / "board.png", policy)).std(axis=(1, 2, 3)).max()
-        for policy in (plain.whole_at(side), plain.canvas)
+        for policy in (plain.crops_from(side), plain.canvas)
     ]
     assert contrast[0] > 60 and contrast[1] < 20
 

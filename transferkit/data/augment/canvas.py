@@ -11,16 +11,14 @@ from transferkit.data.decode import CROP_RATIO, DecodePolicy
 MOST = 480 / 224
 # Sides go in steps of so much of the input, so that other draws of train find the views of earlier runs.
 STEP = 1 / 7
-# Percentile of the sides of images as they are: of all but one in ten no pixel is lost.
-NATIVE = 90
 
 
 def canvas_px(policy: Policy, plain: DecodePolicy, sides: np.ndarray) -> int:
     """Side K of the images that a policy gets, at least that of `plain.canvas`.
 
-    A window of 1/2 of a side that is to fill S pixels needs images of 2 S; of images that are smaller nothing
-    is gained by enlarging them first. Only a crop that is the policy's first step gets larger images: what
-    stands before it would have other ones to blur or to move.
+    A window of 1/2 of a side that is to fill S pixels needs images of 2 S. Where these are smaller, by the
+    median, nothing is gained by enlarging them first. Only a crop that is the policy's first step gets larger
+    images: what stands before it would have other ones to blur or to move.
 
     Args:
         policy: its smallest window counts.
@@ -32,8 +30,8 @@ def canvas_px(policy: Policy, plain: DecodePolicy, sides: np.ndarray) -> int:
     known = sides[(sides > 0).all(axis=1)]
     if window is None or not len(known):
         return usual
-    # What becomes K pixels: the long side of padded images, the short one else (of stretched, for sharpness).
-    native = float(np.percentile(known.max(axis=1) if plain.resize == "pad" else known.min(axis=1), NATIVE))
+    # What becomes K pixels: the long side of padded images, the short one else.
+    native = float(np.median(known.max(axis=1) if plain.resize == "pad" else known.min(axis=1)))
     step = plain.size_px * STEP
     whole = step * math.ceil(round(native / step, 6))
     return max(usual, round(min(plain.size_px / window, plain.size_px * MOST, whole)))
