@@ -75,7 +75,7 @@ def pilot_change(known: Pilot, extractor: Extractor, changes: "Pipeline", paths:
     started = time.perf_counter()
     list(decode_chunks(some, extractor.policy.crops_from(side), extractor.batch_size))
     decode = (time.perf_counter() - started) / len(some)
-    images, keys = np.zeros((CHANGED, side, side, 3), np.float32), np.zeros((CHANGED, 2), np.int32)
+    images, keys = np.zeros((CHANGED, side, side, 3), np.uint8), np.zeros((CHANGED, 2), np.int32)
     first, each = _timed(lambda: changes.changed(images, keys))
     return replace(known, change=each / CHANGED, first_change=first, decode_larger=decode)
 

@@ -22,8 +22,8 @@ class Augmentation:
 
     Args:
         policy: `light`, `standard`, `strong`, a YAML file of steps, or the steps.
-        size: side of what comes out, in pixels. Give larger images: `finetune` cuts `standard` and `strong` out of
-            some of up to 15/7 of it, `light` of 8/7.
+        size: side of what comes out, in pixels. Give it larger images: `finetune` cuts `light` out of some of
+            8/7 of that, `standard` and `strong` of up to 15/7.
         seed: of what is drawn.
         seen: share of the images' side that evaluation sees: 7/8 where it cuts out their middle, as
             `finetune` does; 1 for images that are padded or stretched. Crops are that much smaller.

@@ -44,11 +44,9 @@ def smallest_window(policy: Policy, seen: float) -> float | None:
         policy: named steps.
         seen: see `DecodePolicy.seen`.
     """
-    if not policy.own:
+    if not policy.cuts_first:
         return None
     values = dict(policy.own[0].parameters)
     if policy.own[0].name == "random_crop":
         return float(seen * CROP_RATIO / values["scale"][1])
-    if policy.own[0].name == "random_resized_crop":
-        return float(math.sqrt(values["area"][0]))
-    return None
+    return float(math.sqrt(values["area"][0]))  # of random_resized_crop, where it is square

@@ -43,6 +43,7 @@ class Pipeline:
         mixers: of batches: layers.
         size: side S of what comes out.
         side: K of the images that a run gives it, see `canvas.canvas_px`.
+        cuts_first: whether the first change is a crop, which takes bytes as they are: less to copy.
         digest: of all that the pixels of one image's views depend on.
     """
 
@@ -50,6 +51,7 @@ class Pipeline:
     mixers: Sequence[Any]
     size: int
     side: int = 0
+    cuts_first: bool = False
     digest: str = ""
 
     def image(self, image: Any, key: Any) -> Any:
@@ -63,7 +65,7 @@ class Pipeline:
 
     def _drawn(self, image: Any, key: Any) -> Any:
         draws = Draws(key)
-        found = tf.cast(image, tf.float32)
+        found = image if self.cuts_first else tf.cast(image, tf.float32)
         for chance, change in self.changes:
             found = _perhaps(found, change, chance, draws)
         return _middle(found, self.size)
@@ -149,7 +151,8 @@ def pipeline(
     made_by = f"{AUGMENT_VERSION} {_versions(policy)} {seen:.6f} {policy.digest}".encode()
     digest = hashlib.sha256(made_by + drawn_from).hexdigest()[:16]
     usual = round(size / seen)
-    made = Pipeline(changes, [_mixer(step) for step in policy.mixing], size, side or usual, digest)
+    mixers, cuts_first = [_mixer(step) for step in policy.mixing], policy.cuts_first
+    made = Pipeline(changes, mixers, size, side or usual, cuts_first, digest)
     crops = [step.name for step in policy.own if step.spec.crops]
     for step, (_, change) in zip(policy.own, changes, strict=True):
         if not step.layer:

@@ -84,6 +84,11 @@ class Policy:
         return tuple(step for step in self.steps if step.spec.mixes)
 
     @property
+    def cuts_first(self) -> bool:
+        """Whether the first step is a crop of transferkit's own."""
+        return bool(self.own) and self.own[0].spec.crops
+
+    @property
     def digest(self) -> str:
         """Of all that changes pixels of one image."""
         parts = [step.as_data() for step in self.own]
