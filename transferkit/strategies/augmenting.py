@@ -119,7 +119,8 @@ def choose_policy(similarity: str, amount: str, safety: Mapping[str, Recognised]
         f"{CHANGES[name]} {_verdict(found)} ({found.changed:.0%} recognised, {found.plain:.0%} unchanged)"
         for name, found in safety.items()
     )
-    without = f", without any {' or '.join(CHANGES[name] for name in left_out)}" if left_out else ""
+    unsafe = " or ".join(CHANGES[name] for name in left_out)
+    without = f", without what it has of {unsafe}" if unsafe else ""
     rule = f"not safe is over {LOST:.0%} fewer, and more than chance"
     return Chosen(policy, left_out, f"Augmentation: {policy}{without}: measured on train ({rule}), {told}.")
 
