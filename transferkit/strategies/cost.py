@@ -162,7 +162,7 @@ def map_bytes(cut: int, stages: Sequence[StageCost], load: Load) -> int:
     """Bytes of the activations of all images behind `cut` stages; of their pixels at 0."""
     if cut:
         return load.images * stages[cut - 1].output * 4
-    larger = load.train if load.canvas_px else 0
+    larger = min(load.train, load.images) if load.canvas_px else 0  # the same file may train twice
     return 3 * ((load.images - larger) * load.image_size**2 + larger * load.canvas_px**2)
 
 
