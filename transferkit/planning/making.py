@@ -77,14 +77,7 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
     """
     train = index.files[index.files["split"] == "train"]
     counts = index.counted(train)
-    per_class = float(median(counts.values()))
-    cell = matrix.place(
-        similarity=_stated(recipe.similarity),
-        amount=_stated(recipe.amount),
-        per_class=per_class,
-        images=len(train),
-        evidence=evidence,
-    )
+    cell = _cell(recipe, counts, len(train), evidence)
     strategy, why = _strategy(recipe, spec, cell)
     setting = _setting(recipe, spec, cell, len(counts), evidence)
     phases = STRATEGIES[strategy](setting)
@@ -120,6 +113,17 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
         multilabel=index.multilabel,
         resolved=_resolved(phases, image_size, strategy)
         | {"resize": resize, "balance": balance.method, "augment": augment.name},
+    )
+
+
+def _cell(recipe: Recipe, counts: dict[str, int], images: int, evidence: Evidence | None) -> matrix.Cell:
+    """Where a train set of so many images, in classes of these, stands in the matrix."""
+    return matrix.place(
+        similarity=_stated(recipe.similarity),
+        amount=_stated(recipe.amount),
+        per_class=float(median(counts.values())),
+        images=images,
+        evidence=evidence,
     )
 
 
