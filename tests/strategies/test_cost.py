@@ -96,6 +96,23 @@ def test_a_phase_that_was_not_timed_is_scaled_by_its_work() -> None:
     assert seconds(tuned(2))["finetune"].at_most == pytest.approx(6 + 210 * 0.001 + 12 * (0.21 + 0.02))
 
 
+def test_images_that_crops_are_cut_out_of_are_decoded_larger() -> None:
+    """70 of 100 images train; they take 3 ms more each, where they are kept and where they are not."""
+    larger = replace(PILOT, decode_larger=PILOT.decode + 0.003)
+
+    def more(part: str, phase: Phase, **load: Any) -> float:
+        asked = replace(LOAD, canvas_px=20, maps=8, views=4, **load)
+        found = [seconds(phase, asked, pilot)[part].expected for pilot in (PILOT, larger)]
+        return found[1] - found[0]
+
+    assert more("views", tuned(1)) == pytest.approx(70 * 0.003)
+    assert more("activations", tuned(0)) == pytest.approx(70 * 0.003)  # pixels, decoded once
+    assert more("finetune", tuned(0)) == pytest.approx(0)
+    assert more("activations", tuned(1)) == pytest.approx(70 * 0.003)  # views at the cut
+    once_each = more("finetune", tuned(0), disk_limit=5e3, memory_limit=5e3)
+    assert once_each == pytest.approx(expected_epochs(tuned(0)) * 70 * 0.003)
+
+
 @pytest.mark.parametrize("change", [{"anew": True}, {"disk_limit": 5e3, "memory_limit": 5e3}])
 def test_images_pass_the_frozen_stages_too_where_activations_cannot_be_kept(change: Any) -> None:
     # maps behind one stage: 100 images of 100 values of 4 bytes; pixels: 100 of 300 bytes

@@ -162,8 +162,13 @@ def map_bytes(cut: int, stages: Sequence[StageCost], load: Load) -> int:
     """Bytes of the activations of all images behind `cut` stages; of their pixels at 0."""
     if cut:
         return load.images * stages[cut - 1].output * 4
-    larger = min(load.train, load.images) if load.canvas_px else 0  # the same file may train twice
+    larger = _larger(load)
     return 3 * ((load.images - larger) * load.image_size**2 + larger * load.canvas_px**2)
+
+
+def _larger(load: Load) -> int:
+    """Images that crops are cut out of; the same file may train twice."""
+    return min(load.train, load.images) if load.canvas_px else 0
 
 
 def step_seconds(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: Load) -> tuple[float, float]:
@@ -205,7 +210,8 @@ def _activations(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: 
     if cut and load.maps:
         each = _fresh(pilot) + _maps(phase, stages, load) * (pilot.change + share * pilot.forward)
         views = pilot.first_change + load.train * each
-    return compiling + load.images * (pilot.decode + share * pilot.forward) + views
+    larger = 0.0 if cut else _larger(load) * (_fresh(pilot) - pilot.decode)
+    return compiling + load.images * (pilot.decode + share * pilot.forward) + larger + views
 
 
 def _training(phase: Phase, pilot: Pilot, stages: Sequence[StageCost], load: Load) -> Span:
