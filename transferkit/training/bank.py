@@ -63,10 +63,13 @@ class Extractor:
     @property
     def key(self) -> str:
         """Digest of all that a feature depends on beside the file's bytes."""
+        policy = asdict(self.policy)
+        if policy["resample"] == "bicubic":  # as all were before there was a choice: their banks still hold
+            del policy["resample"]
         parts = {
             "bank": BANK_VERSION,
             "decode": POLICY_VERSION,
-            "policy": asdict(self.policy),
+            "policy": policy,
             "network": self.network.name,
             "weights": self.fingerprint,
             "precision": self.precision,
