@@ -44,7 +44,7 @@ class Pipeline:
         size: side S of what comes out.
         side: K of the images that a run gives it, see `canvas.canvas_px`.
         cuts_first: whether the first change is a crop, which takes bytes as they are: less to copy.
-        digest: of all that the pixels of one image's views depend on.
+        digest: of all that the pixels of one image's views depend on, but for the images it is given.
     """
 
     changes: Sequence[tuple[float, Change]]
@@ -65,7 +65,8 @@ class Pipeline:
 
     def _drawn(self, image: Any, key: Any) -> Any:
         draws = Draws(key)
-        found = image if self.cuts_first else tf.cast(image, tf.float32)
+        bytes_will_do = self.cuts_first and image.dtype == tf.uint8
+        found = image if bytes_will_do else tf.cast(image, tf.float32)
         for chance, change in self.changes:
             found = _perhaps(found, change, chance, draws)
         return _middle(found, self.size)
@@ -88,7 +89,10 @@ class Pipeline:
         """`images` of arrays, outside of a data set; compiled once."""
         short = -len(images) % BATCH  # one shape, so that nothing is traced twice
         rows = np.arange(len(images) + short) % len(images)
-        parts = [self._compiled(images[at], keys[at]).numpy() for at in np.split(rows, len(rows) // BATCH)]
+        with tf.device("CPU"):  # as in tf.data: not every operation has a kernel elsewhere
+            parts = [
+                self._compiled(images[at], keys[at]).numpy() for at in np.split(rows, len(rows) // BATCH)
+            ]
         return np.concatenate(parts)[: len(images)]
 
     @cached_property
