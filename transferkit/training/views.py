@@ -1,8 +1,9 @@
 """Views of training images, computed once: augmentation that leaves the bank in use.
 
 Row r + v N of an index of N rows is view v of row r, and view 0 the image itself. A view depends on the
-image, the policy and v alone, so runs with other seeds and splits find its pooled features again. (Whole
-activations are kept by the train images they are of.)
+image, the policy, v and the side that crops are cut out of (`canvas.canvas_px`), so runs with other seeds and
+splits that have the same side find its pooled features again. (Whole activations are kept by the train images
+they are of.)
 """
 
 import os

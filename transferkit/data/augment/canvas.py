@@ -9,7 +9,7 @@ from transferkit.data.decode import CROP_RATIO, DecodePolicy
 
 # Largest side, in sides of the input: ResNet's, 480 for an input of 224. Beyond it memory is not worth it.
 MOST = 480 / 224
-# Sides go in steps of so much of the input, so that other draws of train find the views of earlier runs.
+# Sides go in steps of so much of the input, so that most other draws of train find the views of earlier runs.
 STEP = 1 / 7
 
 
@@ -30,11 +30,12 @@ def canvas_px(policy: Policy, plain: DecodePolicy, sides: np.ndarray) -> int:
     known = sides[(sides > 0).all(axis=1)]
     if window is None or not len(known):
         return usual
-    # What becomes K pixels: the long side of padded images, the short one else.
+    # The long side of padded images; of stretched ones the short one too, the other has pixels to spare.
     native = float(np.median(known.max(axis=1) if plain.resize == "pad" else known.min(axis=1)))
     step = plain.size_px * STEP
     whole = step * math.ceil(round(native / step, 6))
-    return max(usual, round(min(plain.size_px / window, plain.size_px * MOST, whole)))
+    side = round(min(plain.size_px / window, plain.size_px * MOST, whole))
+    return side if side > usual + 1 else usual  # 1.143 in a file is 8/7 too
 
 
 def smallest_window(policy: Policy, seen: float) -> float | None:
@@ -49,4 +50,5 @@ def smallest_window(policy: Policy, seen: float) -> float | None:
     values = dict(policy.own[0].parameters)
     if policy.own[0].name == "random_crop":
         return float(seen * CROP_RATIO / values["scale"][1])
-    return float(math.sqrt(values["area"][0]))  # of random_resized_crop, where it is square
+    (narrow, wide), least = values["ratio"], values["area"][0]  # of random_resized_crop
+    return float(math.sqrt(least * min(narrow, 1 / wide, 1.0)))
