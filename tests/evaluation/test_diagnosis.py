@@ -27,6 +27,28 @@ BLENDED: dict[str, Any] = {
     "asked": Asked(augmented=True, comparable=False, mixed=True, fittable=False),
 }
 HALF: dict[str, Any] = {"train_top1": (0.6,) * 10}
+# Signs, 20 per class, by `strong`: at a rate that breaks the start, as it does with no policy (val 75 %) ...
+STRONG = Curves(
+    phase="finetune",
+    train_top1=(0.44, 0.406, 0.4),
+    val_top1=(0.667, 0.667, 0.75),
+    train_loss=(2.88, 3.06, 2.48),
+    val_loss=(1.579, 0.682, 0.614),
+    val_images=36,
+    start_loss=0.158,
+    epochs=3,
+    rate=1e-3,
+    asked=Asked(augmented=True),
+)
+# ... and at a tenth of it.
+STEADY: dict[str, Any] = {
+    "train_top1": (0.463, 0.457, 0.474),
+    "val_top1": (0.944, 0.972, 0.944),
+    "train_loss": (2.47, 2.24, 2.24),
+    "val_loss": (0.213, 0.226, 0.216),
+}
+HARD: dict[str, Any] = {"train_top1": (0.386,) * 10, "val_top1": (0.667,) * 10}
+AUGMENTED: dict[str, Any] = {"asked": Asked(augmented=True)}
 LINEAR = Curves(
     phase="linear", train_top1=(1.0,), val_top1=(0.8,), train_loss=(0.01,), val_loss=(0.6,), val_images=100
 )
@@ -109,6 +131,57 @@ def findings(curves: Curves) -> list[str]:
 )
 def test_golden_curves(changes: dict[str, Any], expected: list[str]):
     assert findings(replace(WELL, **changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # Train is far from fitted: what val lost, no more of fitting took.
+        ({**HARD, **AUGMENTED, "val_loss": (0.3, *RISES), "start_loss": 0.4}, ["underfitting"]),
+        ({**HARD, "val_loss": (0.3, *RISES), "start_loss": 0.4}, ["overfitting"]),  # not made harder
+        # Changed images fitted as well as val's, and val's loss rises: it is.
+        ({**AUGMENTED, "val_loss": (0.3, *RISES), "start_loss": 0.4}, ["overfitting"]),
+        # Within chance of 30 images.
+        (
+            {**AUGMENTED, "train_top1": (0.6,) * 10, "val_top1": (0.7,) * 10, "val_images": 30},
+            ["underfitting"],
+        ),
+    ],
+)
+def test_images_that_were_made_harder_are_not_fitted_too_much(changes: dict[str, Any], expected: list[str]):
+    assert findings(replace(WELL, **changes)) == expected
+
+
+def test_what_a_broken_start_left_behind_is_no_reading_of_the_fit():
+    assert findings(STRONG) == ["rate too high", "not finished"]
+    assert findings(replace(STRONG, **STEADY)) == ["sound"]
+    # But a gap in top-1 is seen whatever came before.
+    fitted = replace(STRONG, train_top1=(1.0,) * 3, val_images=400)
+    assert findings(fitted) == ["rate too high", "overfitting", "not finished"]
+
+
+def test_what_made_images_harder_is_what_to_take_less_of():
+    hard = replace(WELL, **HARD, asked=Asked(augmented=True, dropout=0.4))
+    assert diagnose(hard)[0].sentence == (
+        "underfitting: finetune: right on only 38.6% of train and 66.7% of val in its last epoch: images of "
+        "train are changed and seen in part, and harder than the network learns. Take a weaker policy "
+        "(--augment light or none) or less dropout (--set dropout=0.2), or give it longer (--set epochs=20)."
+    )
+    assert diagnose(replace(hard, asked=Asked(augmented=True)))[0].advice.startswith(
+        "Take a weaker policy (--augment light or none), or give it longer"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (Asked(freeze_depth=3, stages=5), "Let more stages train (--set freeze_depth=2), or take a larger"),
+        (Asked(stages=5), "Give it longer (--set epochs=20), or take a larger"),
+    ],
+)
+def test_what_trains_already_is_not_advised(asked: Asked, expected: str):
+    low = replace(WELL, train_top1=(0.6,) * 10, val_top1=(0.6,) * 10, asked=asked)
+    assert diagnose(low)[0].advice.startswith(expected)
 
 
 @pytest.mark.parametrize(
