@@ -104,7 +104,7 @@ def check_source(data: Data) -> None:
 
 
 def with_policy(recipe: Recipe) -> Recipe:
-    """The recipe with the steps of its policy's file in it: what is written down holds without the file.
+    """The recipe with the name and steps of its policy's file in it: what is written down holds without it.
 
     Raises:
         UsageError, RecipeError: there is no such policy, or it has faults; see
@@ -120,7 +120,7 @@ def with_policy(recipe: Recipe) -> Recipe:
         raise missing_extra("a step named keras_cv.*", "keras-cv", "kerascv")
     if not isinstance(recipe.augment, str) or recipe.augment in policy_names():
         return recipe
-    return replace(recipe, augment=policy.as_data())
+    return replace(recipe, augment={policy.name: policy.as_data()})
 
 
 def check_layers(recipe: Recipe, spec: BackboneSpec) -> None:

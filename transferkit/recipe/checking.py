@@ -48,8 +48,8 @@ def checked_value(value: Any, told: Mapping[str, Any]) -> Any:
         return _choice(value, told["choices"])
     if told["kind"] is bool:
         return _flag(value)
-    if told["kind"] is list and isinstance(value, list):
-        return value
+    if told["kind"] is list and isinstance(value, (list, dict)):
+        return value  # what is in it the reader of the policy checks
     if told["kind"] in (str, list):
         return _text(value)
     return _number(value, told)

@@ -28,7 +28,7 @@ def _property(key: str) -> dict[str, Any]:
     if told["choices"]:
         allowed.append({"enum": list(told["choices"])})
     elif told["kind"] is list:
-        allowed += [{"type": "string"}, {"type": "array"}]
+        allowed += [{"type": "string"}, {"type": "array"}, {"type": "object"}]
     else:
         own: dict[str, Any] = {"type": _TYPES[told["kind"]]}
         own |= {

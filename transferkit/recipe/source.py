@@ -110,10 +110,11 @@ class Images:
         auto=True,
         flag=True,
     )
-    augment: str | list[Any] = knob(
+    augment: str | list[Any] | dict[str, Any] = knob(
         "none",
         "Random changes of training images: none, light, standard, strong, auto (what is safe is measured), "
-        "a YAML file of steps, or (in a recipe) the steps; 'transferkit augment --steps' lists them.",
+        "a YAML file of steps, or (in a recipe) the steps or NAME: steps; 'transferkit augment --steps' "
+        "lists them.",
         kind=list,
         flag=True,
     )

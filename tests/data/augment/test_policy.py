@@ -54,13 +54,21 @@ def test_a_policy_is_the_same_after_yaml(tmp_path: Path):
         (["random_crop", "random_resized_crop"], "one crop is enough"),
         (["torch.Thing"], "unknown step 'torch.Thing'"),
         (["keras_cv."], "unknown step 'keras_cv.'"),
-        ("blur", "a list of steps is needed"),
+        ("blur", "policy mine: a list of steps is needed, not 'blur'"),
+        ({"random_crop": {"scale": [1, 2]}, "blur": None}, "(random_crop, blur) stand as keys"),
+        ({"augment": {"blur": {"sigma": 1}}}, "Begin each with a dash: '- blur: ...'"),
     ],
 )
 def test_faults_are_refused_and_told(steps: Any, told: str):
     with pytest.raises(RecipeError) as caught:
         policy_from(steps, "mine")
     assert told in str(caught.value)
+
+
+def test_a_list_of_steps_may_have_a_name():
+    named = policy_from({"mine": ["blur"]}, "file")
+    assert named == policy_from({"augment": {"mine": ["blur"]}}) == policy_from(["blur"], "mine")
+    assert policy_from({"augment": ["blur"]}, "file").name == "file"
 
 
 def test_all_faults_are_told_at_once():
@@ -73,6 +81,8 @@ def test_a_policy_that_there_is_not_is_told_with_the_nearest():
         load_policy("standart")
     with pytest.raises(UsageError, match="policy nowhere.yaml: no such file"):
         load_policy("nowhere.yaml")
+    with pytest.raises(UsageError, match="policy auto is decided for a data set"):
+        load_policy("auto")
 
 
 def test_a_file_that_is_not_yaml_is_told(tmp_path: Path):

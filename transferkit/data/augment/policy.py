@@ -9,10 +9,13 @@ from typing import Any
 
 from transferkit.data.augment.catalogue import BATCH_LAYERS, CHANGES, PACKAGES, STEPS, StepSpec
 from transferkit.errors import RecipeError, UsageError, unknown_name
+from transferkit.recipe.checking import AUTO
 from transferkit.shipped import shipped
 
 NONE = "none"
 PROBABILITY = "probability"
+# Under which a recipe has its policy.
+RECIPE_KEY = "augment"
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,11 @@ class Policy:
         return bool(self.own) and self.own[0].spec.crops
 
     @property
+    def changes(self) -> frozenset[str]:
+        """Which of `catalogue.CHANGES` its steps make."""
+        return frozenset(change for step in self.steps for change in step.spec.changes)
+
+    @property
     def digest(self) -> str:
         """Of all that changes pixels of one image."""
         parts = [step.as_data() for step in self.own]
@@ -115,13 +123,16 @@ class Policy:
 def policy_from(steps: Any, name: str = "own") -> Policy:
     """A policy from a list of steps, each a name or `{name: {parameter: value, probability: p}}`.
 
+    Args:
+        steps: the list, or `{name: list}`, which has a name of its own.
+        name: of the policy, where it has none.
+
     Raises:
         RecipeError: all faults at once, one a line; nearest names first.
     """
-    if isinstance(steps, Mapping) and set(steps) == {"augment"}:
-        steps = steps["augment"]  # as it stands in a recipe
+    name, steps = _titled(steps, name)
     if not isinstance(steps, (list, tuple)):
-        raise RecipeError(f"policy {name}: a list of steps is needed, not {type(steps).__name__}.")
+        raise RecipeError(f"policy {name}: {_no_list(steps)}")
     found, faults = [], []
     for number, one in enumerate(steps, start=1):
         try:
@@ -138,6 +149,26 @@ def policy_from(steps: Any, name: str = "own") -> Policy:
         head = f"{len(faults)} faults:\n  " if len(faults) > 1 else ""
         raise RecipeError(head + "\n  ".join(faults))
     return Policy(name, tuple(found))
+
+
+def _titled(given: Any, name: str) -> tuple[str, Any]:
+    """(name, steps) of what may stand as `augment: steps` in a recipe, or as `{name: steps}`."""
+    while isinstance(given, Mapping) and len(given) == 1:
+        ((title, steps),) = given.items()
+        if title != RECIPE_KEY and not isinstance(steps, (list, tuple)):
+            break  # one step without its dash
+        name, given = (name if title == RECIPE_KEY else str(title)), steps
+    return name, given
+
+
+def _no_list(given: Any) -> str:
+    if not isinstance(given, Mapping):
+        return f"a list of steps is needed, not {given!r}."
+    first = next(iter(given), "random_crop")
+    return (
+        f"its steps ({', '.join(map(str, given)) or 'none'}) stand as keys; a list of steps is needed, "
+        f"for they have an order. Begin each with a dash: '- {first}: ...'."
+    )
 
 
 def _step(given: Any) -> Step:
@@ -197,8 +228,8 @@ def policy_names() -> list[str]:
     return sorted(names, key=lambda name: (order.get(name, 9), name))
 
 
-def load_policy(given: str | list[Any] | tuple[Any, ...]) -> Policy:
-    """A policy by its name, from a YAML file, or from its steps.
+def load_policy(given: str | list[Any] | tuple[Any, ...] | dict[str, Any]) -> Policy:
+    """A policy by its name, from a YAML file, or from its steps (or `{name: steps}`).
 
     Raises:
         UsageError: no such policy or file; RecipeError: faults in it.
@@ -211,8 +242,13 @@ def load_policy(given: str | list[Any] | tuple[Any, ...]) -> Policy:
             raise UsageError(f"policy {given}: no such file.")
     elif given in policy_names():
         path = shipped("recipes") / "augment" / f"{given}.yaml"
+    elif given == AUTO:
+        raise UsageError(
+            "policy auto is decided for a data set, by a run or a plan. 'transferkit augment DATA --policy "
+            "auto' says what it is there: give its steps."
+        )
     else:
-        raise unknown_name("policy", given, [*policy_names(), "auto"], _SEE)
+        raise unknown_name("policy", given, [*policy_names(), AUTO], _SEE)
     return policy_from(_read(path), name=path.stem)
 
 
