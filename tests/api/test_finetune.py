@@ -295,7 +295,8 @@ def test_a_run_keeps_the_steps_of_a_policy_file_not_its_path(photos: Path, tmp_p
     run = finetune(photos, recipe(strategy="linear", augment=str(policy)), out=tmp_path / "run")
     policy.unlink()
     again = Recipe.from_mapping(read_recipe(str(run.folder / "recipe.yaml")))
-    assert again.augment == [{"rotation": {"degrees": 5.0, "fill": "reflect", "probability": 1.0}}]
+    steps = [{"rotation": {"degrees": 5.0, "fill": "reflect", "probability": 1.0}}]
+    assert again.augment == {"mine": steps} and run.plan["augment"]["name"] == "mine"
     assert finetune(photos, again, out=tmp_path / "again").plan["augment"] == run.plan["augment"]
 
 

@@ -102,6 +102,18 @@ def test_a_run_that_changes_images_goes_on_to_the_same_too(photos: Path, tmp_pat
     assert result(resume(tmp_path / "run")) == result(whole)
 
 
+def test_pixels_that_a_version_makes_others_of_are_told(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+):
+    with dying(phases, "fit_epoch", 2):
+        finetune(photos, ASKED.updated({"augment": "light"}, "test"), out=tmp_path / "run")
+    monkeypatch.setattr("transferkit.data.augment.pipeline.AUGMENT_VERSION", 0)
+    progress.show()
+    resume(tmp_path / "run")
+    told = [line for line in capsys.readouterr().err.splitlines() if "WARNING: begun with" in line]
+    assert len(told) == 1 and told[0].count("augmentation ") == 2
+
+
 def test_killed_again_and_again(photos: Path, tmp_path: Path, expected: Any):
     with dying(phases, "measure", 2):
         finetune(photos, ASKED, out=tmp_path / "run")

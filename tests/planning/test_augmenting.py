@@ -1,7 +1,9 @@
 from typing import Any
 
+import numpy as np
 import pytest
 
+from transferkit.data.decode import DecodePolicy
 from transferkit.errors import UsageError
 from transferkit.planning.augmenting import Augment, check_labels, decide_augment
 from transferkit.recipe import Recipe
@@ -14,9 +16,15 @@ TUNED = Phase(name="finetune", kind="finetune", features=(), freeze_depth=1)
 MIXING = Augment(name="own", steps=({"horizontal_flip": {}}, {"mixup": {}}))
 
 
-def decided(evidence: Evidence | None = None, images: int = 100, **values: Any) -> Augment:
-    recipe = Recipe.from_mapping(values)
-    return decide_augment(recipe, similarity="different", amount="little", images=images, evidence=evidence)
+def decided(evidence: Evidence | None = None, images: int = 100, side: int = 0, **values: Any) -> Augment:
+    return decide_augment(
+        Recipe.from_mapping(values),
+        similarity="different",
+        amount="little",
+        sides=np.full((images, 2), side),
+        plain=DecodePolicy(size_px=112),
+        evidence=evidence,
+    )
 
 
 def test_nothing_is_done_where_nothing_is_asked():
@@ -31,6 +39,17 @@ def test_a_stated_policy_is_told_step_by_step_with_its_views():
         "Augmentation stated: light: random_crop: scale 1.14 to 1.14; horizontal_flip: with probability "
         "0.5. Linear classifiers are tried with 4 views of each training image."
     )
+
+
+def test_the_side_that_crops_are_cut_from_is_told_where_it_is_no_usual_one():
+    assert decided().side_px == 0
+    assert decided(augment="light", side=500).side_px == 128
+    found = decided(augment="standard", side=500)
+    assert (
+        found.side_px == 240
+        and "Crops are cut out of images of 240 px for the network's 112." in found.reason
+    )
+    assert "Crops" not in decided(augment="standard", side=100).reason
 
 
 def test_views_that_so_many_images_get_none_of_are_told():
@@ -69,7 +88,7 @@ def test_auto_is_decided_by_what_was_measured():
     evidence = Evidence(stages={}, together=0, gap=0, gap_error=0, probe_images=0, safety=safety)
     found = decided(evidence, augment="auto")
     assert [name for step in found.steps for name in step] == ["random_crop"]
-    assert "mirroring is NOT safe" in found.reason
+    assert "mirroring: NOT safe" in found.reason
 
 
 def test_a_linear_strategy_that_is_stated_refuses_blended_labels():

@@ -1,5 +1,6 @@
 from typing import Any
 
+from transferkit.evaluation.report import Decision
 from transferkit.reports.decision import augment_section, freeze_section, tried_section
 
 
@@ -11,6 +12,11 @@ def tried(features: str, score: float, nll: float | None = 0.5, views: int = 0) 
         "score": score,
         "nll": nll,
     }
+
+
+def augmented(found: dict[str, Any], tried: dict[str, Any] | None = None) -> str:
+    decision = Decision(quadrant="", similarity="", amount="", augment=found, tried=tried or {})
+    return augment_section(decision)
 
 
 def frozen(stage: str, trains: str, weights: str) -> dict[str, Any]:
@@ -42,22 +48,33 @@ def test_views_are_a_column_where_some_were_tried() -> None:
 
 
 def test_how_images_were_changed_is_told_with_what_they_bear() -> None:
-    found = {
+    found: dict[str, Any] = {
         "policy": "light",
         "steps": ("random_crop: scale 1.14 to 1.14", "<b>"),
         "views": 4,
         "fed": "finetune: each epoch draws among 8 kept views",
-        "safety": ({"change": "mirroring", "plain": 0.9, "changed": 0.5, "safe": False},),
+        "safety": (
+            {"change": "rotation", "plain": 0.9, "changed": 0.6, "safe": False}
+            | {"verdict": "NOT safe", "left_out": False},
+            {"change": "mirroring", "plain": 0.9, "changed": 0.5, "safe": False}
+            | {"verdict": "NOT safe", "left_out": True},
+        ),
     }
-    page = augment_section(found)
+    views = {"linear": (tried("means", 0.9), tried("means", 0.8, views=4))}
+    page = augmented(found, views)
     assert "policy `light`" in page and "1. random_crop: scale 1.14 to 1.14\n2. &lt;b&gt;" in page
-    assert "tried with 4 changed views" in page and "draws among 8 kept views." in page
-    assert page.splitlines()[-1] == "| mirroring | 90.0 % | 50.0 % | **no**: left out |"
-    tuned = augment_section(found | {"views": 0, "safety": ()})
+    assert "image too, and without; cross-validation took linear without. finetune: each epoch" in page
+    assert page.splitlines()[-2:] == [
+        "| rotation | 90.0 % | 60.0 % | NOT safe |",
+        "| mirroring | 90.0 % | 50.0 % | NOT safe: left out |",
+    ]
+    assert "took linear with." in augmented(found, {"linear": views["linear"][::-1]})
+    assert "too, and without. finetune" in augmented(found)  # a linear classifier that nothing was tried for
+    tuned = augmented(found | {"views": 0, "safety": ()})
     assert "The linear classifiers saw the images as they are. finetune: each epoch" in tuned
-    nothing = augment_section(found | {"views": 0, "fed": "", "safety": ()})
+    nothing = augmented(found | {"views": 0, "fed": "", "safety": ()})
     assert nothing.startswith("The policy light was in force, but no training image was changed")
-    assert augment_section({}) == ""
+    assert augmented({}) == ""
 
 
 def test_no_choice_is_no_section_and_a_long_list_says_where_the_rest_is() -> None:

@@ -7,7 +7,6 @@ import numpy as np
 
 from transferkit.api.linear_candidates import sample_of
 from transferkit.api.work import Work
-from transferkit.data.augment.canvas import canvas_px
 from transferkit.data.augment.policy import Policy
 from transferkit.data.decode import decode_batch
 from transferkit.progress import say
@@ -51,8 +50,6 @@ def with_augmentation(work: Work) -> Work:
         return work
     train, extractor = work.rows["train"], work.extractor
     work = replace(work, pipeline=policy_pipeline(work, policy))
-    if work.pipeline.side > extractor.policy.canvas.size_px:
-        say(f"augment: crops are cut out of images of {work.pipeline.side} px")
     work, count = _views(work)
     if not count:
         return work
@@ -76,14 +73,8 @@ def policy_pipeline(work: Work, policy: Policy) -> "Pipeline":
     extractor, axes = work.extractor, None
     if policy.has("pca_noise"):
         axes = colour_axes(sample_images(extractor, work.index, work.rows["train"], work.recipe.seed))
-    plain, side = extractor.policy, canvas_of(work, policy)
-    return pipeline(policy, plain.size_px, axes, seen=plain.seen, side=side)
-
-
-def canvas_of(work: Work, policy: Policy) -> int:
-    """Side in pixels of the images of a run that a policy cuts from."""
-    sides = work.index.files[["width", "height"]].iloc[work.rows["train"]].to_numpy()
-    return canvas_px(policy, work.extractor.policy, sides)
+    plain = extractor.policy
+    return pipeline(policy, plain.size_px, axes, seen=plain.seen, side=work.plan.augment.side_px)
 
 
 def usable_policy(work: Work) -> Policy:

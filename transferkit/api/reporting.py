@@ -156,21 +156,25 @@ def _decision(work: Work, best: Candidate) -> "Decision":
 
 def _augment(work: Work, best: Candidate) -> dict[str, Any]:
     """How training images were changed; nothing where they were not."""
+    from transferkit.data.augment.policy import load_policy
     from transferkit.strategies.augmenting import CHANGES, Recognised
 
     policy = usable_policy(work)
     if not policy:
         return {}
     safety = work.plan.evidence.get("measured", {}).get("safety", {})
-    found = {CHANGES[name]: Recognised(**one) for name, one in safety.items()}
+    # Of `auto` alone something was measured; it starts from a policy that ships.
+    left_out = load_policy(policy.name).changes - policy.changes if safety else frozenset()
+    found = {name: Recognised(**one) for name, one in safety.items()}
     return {
         "policy": policy.name,
         "steps": tuple(map(str, policy.steps)),
         "views": work.views,
         "fed": best.fed,
         "safety": tuple(
-            {"change": change, "plain": one.plain, "changed": one.changed, "safe": one.safe}
-            for change, one in found.items()
+            {"change": CHANGES[name], "plain": one.plain, "changed": one.changed, "safe": one.safe}
+            | {"verdict": one.verdict, "left_out": name in left_out}
+            for name, one in found.items()
         ),
     }
 

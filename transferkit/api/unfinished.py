@@ -19,7 +19,6 @@ from transferkit.progress import say
 from transferkit.recipe import Recipe
 from transferkit.runs import SOURCE, Writing, write_csv
 from transferkit.runs.unfinished import write_json_whole
-from transferkit.training.bank import Extractor
 from transferkit.training.state import StateFolder, write_whole
 
 if TYPE_CHECKING:
@@ -132,35 +131,39 @@ def begin(writing: Writing, work: Work) -> StateFolder:
     files = work.index.files[_COLUMNS]
     if not (place / "plan.json").is_file():
         write_csv(place / "content.csv", files)
-        write_json_whole(place / "begun.json", _begun(work.extractor))
+        write_json_whole(place / "begun.json", _begun(work))
         # Comes last: what has a plan has the rest.
         write_json_whole(place / "plan.json", work.plan.as_dict())
     else:
         _check_images(place, files, work)
-        _check_network(place, work.extractor)
+        _check_begun(place, work)
     parts = [(place / name).read_bytes() for name in ("recipe.yaml", "plan.json")]
     return StateFolder(place, hashlib.sha256(b"\0".join(parts)).hexdigest())
 
 
-def _begun(extractor: Extractor) -> dict[str, str]:
+def _begun(work: Work) -> dict[str, str]:
+    extractor = work.extractor
     return {
         "weights": extractor.fingerprint,
         "computed by": extractor.computed_by,
         "precision": extractor.precision,
+        # Of the pixels, which another version of this package or of Keras may make others of.
+        "augmentation": f"augmentation {work.pipeline.digest}" if work.pipeline else "no augmentation",
     }
 
 
-def _check_network(place: Path, extractor: Extractor) -> None:
-    then, now = json.loads((place / "begun.json").read_text(encoding="utf-8")), _begun(extractor)
+def _check_begun(place: Path, work: Work) -> None:
+    then, now = json.loads((place / "begun.json").read_text(encoding="utf-8")), _begun(work)
     if then["weights"] != now["weights"]:
         raise DataError(
             f"{place}: the pretrained weights are not those that the run was begun with. Put that file back, "
             "or start anew with --overwrite."
         )
-    for key in ("computed by", "precision"):
-        if then[key] != now[key]:
+    for key in ("computed by", "precision", "augmentation"):
+        before = then.get(key, f"{key} of an earlier version")
+        if before != now[key]:
             say(
-                f"WARNING: begun with {then[key]}, going on with {now[key]}: the result is not to the bit "
+                f"WARNING: begun with {before}, going on with {now[key]}: the result is not to the bit "
                 "that of a run that was never stopped"
             )
 

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from transferkit.data.augment.policy import NONE, Policy, load_policy, policy_from
+import numpy as np
+
+from transferkit.data.augment.canvas import canvas_px
+from transferkit.data.augment.policy import NONE, Policy, load_policy, policy_from, policy_names
+from transferkit.data.decode import DecodePolicy
 from transferkit.errors import UsageError
 from transferkit.recipe import AUTO, Recipe
 from transferkit.strategies import Phase
@@ -20,6 +24,8 @@ class Augment:
         steps: as in YAML; none is left out any more.
         views: of each training image that linear classifiers see.
         maps: views of its activations at a cut that fine-tuning draws among, if so many fit.
+        side_px: of the images that its crops are cut out of, see `data.augment.canvas.canvas_px`; 0 where
+            nothing is changed.
         reason: why, in a sentence; "" where nothing was asked for.
     """
 
@@ -27,6 +33,7 @@ class Augment:
     steps: tuple[Any, ...] = ()
     views: int = 0
     maps: int = MOST_MAPS
+    side_px: int = 0
     reason: str = ""
 
     @property
@@ -36,7 +43,13 @@ class Augment:
 
 
 def decide_augment(
-    recipe: Recipe, *, similarity: str, amount: str, images: int, evidence: Evidence | None
+    recipe: Recipe,
+    *,
+    similarity: str,
+    amount: str,
+    sides: np.ndarray,
+    plain: DecodePolicy,
+    evidence: Evidence | None,
 ) -> Augment:
     """The policy in force.
 
@@ -44,7 +57,8 @@ def decide_augment(
         recipe: what is asked.
         similarity: of the matrix.
         amount: likewise.
-        images: of train.
+        sides: width and height `(n, 2)` in pixels of the images of train.
+        plain: how images are decoded for evaluation.
         evidence: what was measured; without it `auto` is not decided yet.
 
     Raises:
@@ -53,14 +67,17 @@ def decide_augment(
     if recipe.augment == AUTO and evidence is None:
         return Augment(name=AUTO)
     if recipe.augment == AUTO:
-        chosen = choose_policy(similarity, amount, evidence.safety if evidence else {})
+        chosen = choose_policy(similarity, amount, evidence.safety if evidence else {}, _makes())
         start = load_policy(chosen.policy)
         policy = start.without(chosen.left_out, chosen.policy) if chosen.left_out else start
         reason = chosen.sentence
     else:
         policy = load_policy(recipe.augment)
         reason = f"Augmentation stated: {policy.name}: {'; '.join(map(str, policy.steps))}." if policy else ""
-    views = _views(recipe, policy, images)
+    images = len(sides)
+    views, side = _views(recipe, policy, images), canvas_px(policy, plain, sides) if policy else 0
+    if side > plain.canvas.size_px:
+        reason += f" Crops are cut out of images of {side} px for the network's {plain.size_px}."
     if views:
         reason += f" Linear classifiers are tried with {views} views of each training image."
     elif policy.own and recipe.views == AUTO:
@@ -68,7 +85,12 @@ def decide_augment(
             f" Linear classifiers see the {images:,} training images as they are: of so many, views are not "
             "worth their time (--set views=4 asks for them)."
         )
-    return Augment(name=policy.name, steps=tuple(policy.as_data()), views=views, reason=reason)
+    return Augment(name=policy.name, steps=tuple(policy.as_data()), views=views, side_px=side, reason=reason)
+
+
+def _makes() -> dict[str, frozenset[str]]:
+    """Which changes the steps of each policy make that ships."""
+    return {name: load_policy(name).changes for name in policy_names()}
 
 
 def check_asked(recipe: Recipe, policy: Policy) -> None:

@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any
 
 from transferkit.backbone.catalogue import BackboneSpec
+from transferkit.data.decode import DecodePolicy
 from transferkit.data.index import Index
 from transferkit.errors import UsageError
 from transferkit.planning.augmenting import Augment, check_labels, decide_augment
@@ -89,11 +90,12 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
         recipe,
         similarity=cell.similarity,
         amount=cell.amount.verdict,
-        images=len(train),
+        sides=train[["width", "height"]].to_numpy(),
+        plain=DecodePolicy(size_px=image_size, resize=resize),
         evidence=evidence,
     )
-    whole_labels = check_labels(augment, strategy, phases, stated=recipe.strategy != AUTO)
-    told = (*filter(None, (augment.reason, whole_labels)), *unheard(recipe, strategy, phases))
+    mixing = check_labels(augment, strategy, phases, stated=recipe.strategy != AUTO)
+    told = (*filter(None, (augment.reason, mixing)), *unheard(recipe, strategy, phases))
     return Plan(
         backbone=spec.name,
         image_size=image_size,

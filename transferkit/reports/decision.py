@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transferkit.evaluation.report import Decision
+from transferkit.reports.policy import SAFETY_HEADER, UNCHANGED, how_changed, safety_cells, unchanged
 from transferkit.reports.tables import LISTED_CLASSES, clause, name, percent, table, text
 
 LISTED = 8  # classifiers that are shown of those that were tried
@@ -40,51 +41,30 @@ def _loss(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-# Where nothing was fine-tuned and the linear classifiers had no views.
-UNCHANGED = (
-    "The policy {} was in force, but no training image was changed: there was no fine-tuning, and the linear "
-    "classifiers saw the images as they are."
-)
-
-
-def augment_section(found: Mapping[str, Any]) -> str:
+def augment_section(decision: Decision) -> str:
     """How training images were changed, and what was measured of what they bear; nothing for none."""
+    found = decision.augment
     if not found:
         return ""
-    if not found["views"] and not found["fed"]:
+    if unchanged(found):
         return UNCHANGED.format(text(found["policy"]))
     steps = "\n".join(f"{number}. {text(step)}" for number, step in enumerate(found["steps"], start=1))
-    views = (
-        f"The linear classifiers were tried with {found['views']} changed views of each training image too, "
-        "and without."
-        if found["views"]
-        else "The linear classifiers saw the images as they are."
-    )
     parts = [
         f"Training images were changed at random by the policy `{text(found['policy'])}`, in this order; "
         f"val and test never are.\n\n{steps}",
-        " ".join(filter(None, (views, f"{text(found['fed'])}." if found["fed"] else ""))),
-        _safety(found["safety"]),
+        text(how_changed(decision)),
+        _safety(found),
     ]
     return "\n\n".join(filter(None, parts))
 
 
-def _safety(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
+def _safety(found: Mapping[str, Any]) -> str:
+    cells = [list(map(text, row)) for row in safety_cells(found, percent)]
+    if not cells:
         return ""
-    cells = [
-        [
-            text(row["change"]),
-            percent(row["plain"]),
-            percent(row["changed"]),
-            "yes" if row["safe"] else "**no**: left out",
-        ]
-        for row in rows
-    ]
     return (
         "What these images bear: a linear classifier was asked about training images it had not seen, as "
-        "they are and changed.\n\n"
-        + table(["change", "recognised as they are", "recognised changed", "safe"], cells, 3)
+        "they are and changed.\n\n" + table(list(SAFETY_HEADER), cells, 3)
     )
 
 

@@ -55,7 +55,7 @@ def render(report: Report, drawn: Collection[str] = ()) -> str:
         stages_section(report.decision),
         freeze_section(report.decision.freeze),
         balance_section(report.decision),
-        augment_section(report.decision.augment),
+        augment_section(report.decision),
         "## Class by class",
         *(
             [multilabel.per_class(report)]

@@ -13,9 +13,10 @@ from transferkit.evaluation.report import MEASURES, Decision, Report
 from transferkit.printable import visible
 from transferkit.reports import trust as told
 from transferkit.reports.cells import Row, Table, cell, fraction, share, table
-from transferkit.reports.decision import BALANCED, TRAINS, UNCHANGED
+from transferkit.reports.decision import BALANCED, TRAINS
 from transferkit.reports.decision import KINDS as FROZEN
 from transferkit.reports.pictures import lost
+from transferkit.reports.policy import SAFETY_HEADER, UNCHANGED, how_changed, safety_cells, unchanged
 from transferkit.strategies.matrix import MATRIX
 
 # Rows of suspects: as many as a person looks through.
@@ -94,7 +95,7 @@ def decision(report: Report) -> dict[str, Any]:
             [[one["name"], one["cut"], one["size_px"], one["channels"]] for one in found.stages],
         ),
         "freeze": _freeze(found),
-        "augment": _augment(found.augment),
+        "augment": _augment(found),
         "balance": _balance(found),
         "cross": table(
             ["classifier", "each fold, %", "mean", "95 % interval", "images"],
@@ -160,28 +161,15 @@ def _balance(found: Decision) -> dict[str, Any]:
     return {"words": words, "header": made.header, "rows": made.rows}
 
 
-def _augment(found: Mapping[str, Any]) -> dict[str, Any] | None:
+def _augment(decision: Decision) -> dict[str, Any] | None:
+    found = decision.augment
     if not found:
         return None
-    views = (
-        f"The linear classifiers were tried with {found['views']} changed views of each image too, and "
-        "without."
-        if found["views"]
-        else "The linear classifiers saw the images as they are."
-    )
-    fed = f" {found['fed']}." if found["fed"] else ""
-    unchanged = not found["views"] and not found["fed"]
-    rows = [
-        [row["change"], share(row["plain"]), share(row["changed"]), "yes" if row["safe"] else "no: left out"]
-        for row in found["safety"]
-    ]
-    made = table(["change", "recognised as they are", "recognised changed", "safe"], rows)
-    words = f"At random by the policy {found['policy']}, in this order; val and test never are. {views}{fed}"
-    if unchanged:
-        words = UNCHANGED.format(found["policy"])
+    made = table(list(SAFETY_HEADER), safety_cells(found, share))
+    words = f"At random by the policy {found['policy']}, in this order; val and test never are. "
     return {
-        "words": words,
-        "steps": [] if unchanged else found["steps"],
+        "words": UNCHANGED.format(found["policy"]) if unchanged(found) else words + how_changed(decision),
+        "steps": [] if unchanged(found) else found["steps"],
         "header": made.header,
         "rows": made.rows,
     }

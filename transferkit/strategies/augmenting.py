@@ -53,6 +53,13 @@ class Recognised:
         """Whether it leaves images what they are: a loss would have been seen."""
         return not (self.unsafe or self.unclear)
 
+    @property
+    def verdict(self) -> str:
+        """In words; a loss that may be chance is not called safe."""
+        if self.unsafe:
+            return "NOT safe"
+        return "too few images to tell" if self.unclear else "no loss beyond chance"
+
 
 # Fewer images show nothing.
 LEAST_IMAGES = 40
@@ -79,7 +86,7 @@ class Chosen:
 
     Attributes:
         policy: name of the one it starts from.
-        left_out: changes whose steps are left out of it.
+        left_out: changes that it makes and whose steps are left out of it.
         sentence: why.
     """
 
@@ -98,7 +105,9 @@ AUTO_POLICY = {
 }
 
 
-def choose_policy(similarity: str, amount: str, safety: Mapping[str, Recognised]) -> Chosen:
+def choose_policy(
+    similarity: str, amount: str, safety: Mapping[str, Recognised], makes: Mapping[str, frozenset[str]]
+) -> Chosen:
     """The policy of a cell of the matrix, without what is not safe.
 
     Args:
@@ -106,29 +115,36 @@ def choose_policy(similarity: str, amount: str, safety: Mapping[str, Recognised]
         amount: `little` or `lots`.
         safety: of each of `CHANGES`; empty where nothing could be measured: then only what photographs
             of things bear is safe.
+        makes: which of `CHANGES` each policy makes.
     """
     policy = AUTO_POLICY[similarity, amount]
     # Photographs of things bear to be mirrored; of the rest nothing is taken for granted.
     doubtful = ("upside-down", "rotation", "colour", *(("mirror",) if similarity == "different" else ()))
+    refused = {name for name in CHANGES if _refused(safety.get(name), name in doubtful)}
+    left_out = tuple(name for name in CHANGES if name in refused & makes[policy])
+    kept = "mirror" in makes[policy] - refused and not (safety and safety["mirror"].safe)
+    return Chosen(policy, left_out, _sentence(policy, left_out, safety, _MIRRORED if kept else ""))
+
+
+def _refused(found: Recognised | None, doubtful: bool) -> bool:
+    """Whether a change is left out: by what was measured, and where that tells nothing by what it is."""
+    return doubtful if found is None or found.unclear else found.unsafe
+
+
+# Where mirroring stays though nothing was measured that speaks for it.
+_MIRRORED = " Mirroring stays: data similar to ImageNet, photographs of things, bears it."
+
+
+def _sentence(policy: str, left_out: tuple[str, ...], safety: Mapping[str, Recognised], mirrored: str) -> str:
+    without = f", without {' and '.join(CHANGES[name] for name in left_out)}" if left_out else ""
     if not safety:
-        return Chosen(policy, doubtful, f"Augmentation: {policy}; what is safe could not be measured.")
-    left_out = tuple(
-        name for name, found in safety.items() if found.unsafe or (found.unclear and name in doubtful)
-    )
+        return f"Augmentation: {policy}{without}; what is safe could not be measured.{mirrored}"
     told = "; ".join(
-        f"{CHANGES[name]} {_verdict(found)} ({found.changed:.0%} recognised, {found.plain:.0%} unchanged)"
+        f"{CHANGES[name]}: {found.verdict} ({found.changed:.0%} recognised, {found.plain:.0%} unchanged)"
         for name, found in safety.items()
     )
-    unsafe = " or ".join(CHANGES[name] for name in left_out)
-    without = f", without what it has of {unsafe}" if unsafe else ""
-    rule = f"not safe is over {LOST:.0%} fewer, and more than chance"
-    return Chosen(policy, left_out, f"Augmentation: {policy}{without}: measured on train ({rule}), {told}.")
-
-
-def _verdict(found: Recognised) -> str:
-    if found.unsafe:
-        return "is NOT safe"
-    return "cannot be judged by so few images" if found.unclear else "is safe"
+    rule = f"not safe is over {LOST:.0%} fewer and more than chance"
+    return f"Augmentation: {policy}{without}. Measured on train ({rule}): {told}.{mirrored}"
 
 
 def linear_views(images: int) -> int:
