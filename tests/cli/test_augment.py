@@ -22,6 +22,7 @@ def test_a_sheet_has_images_their_versions_and_the_steps(toy: object, photos: Pa
         "1. random_crop: scale 1.14 to 2.14",
         "2. horizontal_flip: with probability 0.5",
         "3. color_jitter: brightness 0.2, contrast 0.2, saturation 0.2, hue 0",
+        "crops are cut out of images of 50 px",
         f"sheet: {tmp_path / 'sheet.png'}",
     ]
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -91,8 +92,9 @@ def test_steps_lists_every_step_and_policy() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "augment needs DATA and --sheet"),
-        (("photos", "--policy", "standard"), "augment needs DATA and --sheet"),
+        ((), "Error: DATA and --sheet FILE.png is missing"),
+        (("photos", "--policy", "standard"), "Error: --sheet FILE.png is missing"),
+        (("--policy", "standard", "--sheet", "x.png"), "Error: DATA is missing"),
         (("photos", "--sheet", "x.png"), "give --policy NAME, such as standard"),
         (("photos", "--policy", "light", "--augment", "strong", "--sheet", "x.png"), "say two things"),
         (("photos", "--policy", "light", "--sheet", "x.txt"), "the sheet is a PNG"),

@@ -1,5 +1,6 @@
 """What a policy makes of some images: a look before training."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from transferkit.api.inputs import Data, check_layers, check_source, open_data
 from transferkit.api.planning import decided
 from transferkit.backbone.catalogue import lookup
 from transferkit.data.augment.canvas import canvas_px
-from transferkit.data.augment.keys import keys_of, mixing_key
+from transferkit.data.augment.keys import image_numbers, keys_of, mixing_key
 from transferkit.data.augment.policy import Policy, load_policy
 from transferkit.data.decode import DecodePolicy, decode
 from transferkit.data.index import Index
@@ -29,8 +30,8 @@ BLENDED = (
     "the images of a column are the batch that is blended; a cell may be mostly another row's image, and its "
     "label goes with it"
 )
-# Images whose sizes and colours are looked at.
-SAMPLE = 64
+# Images whose colours, and whose sizes are looked at.
+SAMPLE, SIZED = 64, 1000
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Augmented:
     Attributes:
         policy: the one in force.
         why: a sentence on what was measured for it; "" where it was stated.
+        cut_from: a sentence on the images that crops are cut out of; "" where they are as large as always.
         names: of the images.
         originals: uint8 `(n, S, S, 3)`.
         versions: uint8 `(n, V, S, S, 3)`.
@@ -50,6 +52,7 @@ class Augmented:
     names: list[str]
     originals: np.ndarray
     versions: np.ndarray
+    cut_from: str = ""
 
     @property
     def lines(self) -> list[str]:
@@ -57,7 +60,7 @@ class Augmented:
         steps = [f"{number}. {step}" for number, step in enumerate(self.policy.steps, start=1)]
         mixing = ", ".join(step.name for step in self.policy.mixing)
         mixed = [f"{mixing}: {BLENDED}"] if mixing else []
-        return [*steps, *([self.why] if self.why else []), *mixed]
+        return [*steps, *filter(None, (self.why, self.cut_from)), *mixed]
 
     def save(self, target: str | Path) -> None:
         """Draw the contact sheet, a PNG: each image, what the policy makes of it, the steps below.
@@ -94,7 +97,10 @@ def check_sheet(target: Path, option: str = "") -> None:
 def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     """Up to 8 images, classes in turn, and 7 versions of each by the recipe's policy.
 
-    Where batches are mixed, the images are one, anew for each version.
+    A version is what an epoch of a run with this seed draws for the image, the first version the first
+    epoch's: of (seed, epoch, the file's content). Where batches are mixed, the images are one, anew for each
+    version. The side that crops are cut out of goes by up to 1,000 images of all splits here, in a run by
+    all of train.
 
     Args:
         data: as `finetune` takes it.
@@ -127,13 +133,20 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     axes = colour_axes(originals)
     names, originals, larger = names[:ROWS], originals[:ROWS], larger[:ROWS]
     made = pipeline(policy, size, axes, seen=plain.seen, side=side)
-    versions = [_version(made, larger, recipe.seed, number) for number in range(VERSIONS)]
-    return Augmented(policy, why, names, originals, np.stack(versions, axis=1).round().astype(np.uint8))
+    numbers = image_numbers([_sha256(Path(index.root) / name) for name in names])
+    versions = [_version(made, larger, keys_of(numbers, recipe.seed, epoch)) for epoch in range(VERSIONS)]
+    cut_from = f"crops are cut out of images of {side} px" if side > plain.canvas.size_px else ""
+    changed = np.stack(versions, axis=1).round().astype(np.uint8)
+    return Augmented(policy, why, names, originals, changed, cut_from)
 
 
-def _version(made: "Pipeline", images: np.ndarray, seed: int, number: int) -> np.ndarray:
-    """Float32 `(n, S, S, 3)`: the images as an epoch of that number would have them, in one batch."""
-    keys = keys_of(np.arange(len(images)), seed, number)
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _version(made: "Pipeline", images: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Float32 `(n, S, S, 3)`: the images as an epoch of these keys has them, in one batch."""
     changed = made.changed(images, keys)
     if not made.mixers:
         return changed
@@ -153,7 +166,7 @@ def _sides(index: Index, seed: int) -> pd.DataFrame:
     from PIL import Image
 
     sides = []
-    for name in index.files["path"].sample(min(SAMPLE, len(index.files)), random_state=seed):
+    for name in index.files["path"].sample(min(SIZED, len(index.files)), random_state=seed):
         try:
             with Image.open(Path(index.root) / name) as image:
                 sides.append(image.size)

@@ -27,8 +27,12 @@ def augment(data: str | None, policy: str | None, sheet: str | None, steps: bool
     if steps:
         _list()
         return
-    if not (data and sheet):
-        raise UsageError("augment needs DATA and --sheet FILE.png; or --steps, which lists what there is.")
+    if not data or not sheet:
+        missing = " and ".join([*([] if data else ["DATA"]), *([] if sheet else ["--sheet FILE.png"])])
+        raise UsageError(
+            f"{missing} is missing: augment needs DATA and --sheet FILE.png; or --steps, which lists what "
+            "there is."
+        )
     target = Path(sheet)
     _check(target, policy, recipe)
     if policy:
