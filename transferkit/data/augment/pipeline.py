@@ -97,7 +97,8 @@ class Pipeline:
 
     @cached_property
     def _compiled(self) -> Any:
-        return tf.function(self.images)
+        # TensorFlow counts tracings by code: of methods all policies of a process would be one.
+        return tf.function(partial(Pipeline.images, self))
 
     def blended(self, images: np.ndarray, labels: np.ndarray, key: Any) -> tuple[np.ndarray, np.ndarray]:
         """`mixed` of arrays, outside of a data set, whatever backend Keras computes by."""
