@@ -195,6 +195,18 @@ def test_activations_over_a_limit_are_on_disk_or_in_memory_alone() -> None:
     assert (in_memory.disk, in_memory.memory["activations kept"]) == (0, 40_000)
 
 
+def test_images_that_train_and_others_are_two_arrays_within_one_limit() -> None:
+    load = replace(LOAD, canvas_px=20, maps=8, disk_limit=0)
+
+    def held(memory_limit: float) -> int:
+        asked = replace(load, memory_limit=memory_limit)
+        return estimate((tuned(0),), PILOT, stages=STAGES, load=asked).memory["activations kept"]
+
+    assert held(84_000 + 9_000) == 93_000
+    assert held(84_000 + 8_999) == 84_000
+    assert held(83_999) == 9_000
+
+
 def test_views_are_held_and_written_too() -> None:
     load = replace(LOAD, views=3, maps=8)
     found = estimate((LINEAR, tuned(1)), PILOT, stages=STAGES, load=load)
@@ -202,6 +214,9 @@ def test_views_are_held_and_written_too() -> None:
     assert found.memory["activations kept"] == found.disk == 40_000 + 8 * 70 * 400
     tight = estimate((tuned(1),), PILOT, stages=STAGES, load=replace(load, memory_limit=50_000))
     assert tight.memory["activations kept"] == 40_000 and tight.disk == found.disk
+    # Each alone is within the limit, both together are not.
+    both = replace(load, memory_limit=40_000 + 8 * 70 * 400 - 1)
+    assert estimate((tuned(1),), PILOT, stages=STAGES, load=both).memory["activations kept"] == 40_000
     linear = estimate((LINEAR,), PILOT, stages=STAGES, load=load)
     plain = estimate((LINEAR,), PILOT, stages=STAGES, load=LOAD)
     assert linear.memory["linear classifier"] == 4 * plain.memory["linear classifier"]

@@ -6,12 +6,22 @@ import numpy as np
 import pytest
 
 from tests.strategies.test_cost import tuned
+from transferkit.data.augment.pipeline import pipeline
+from transferkit.data.augment.policy import policy_from
+from transferkit.data.decode import DecodePolicy, decode_chunks
 from transferkit.errors import TrainingError
 from transferkit.strategies import Phase
 from transferkit.strategies.rates import Pilot
 from transferkit.training import pilot
 from transferkit.training.bank import Extractor
-from transferkit.training.pilot import pilot_features, pilot_linear, pilot_step, resident_bytes, stage_costs
+from transferkit.training.pilot import (
+    pilot_change,
+    pilot_features,
+    pilot_linear,
+    pilot_step,
+    resident_bytes,
+    stage_costs,
+)
 
 KNOWN = Pilot(decode=0.1, forward=0.2)
 
@@ -33,6 +43,25 @@ def test_files_that_cannot_be_read_do_not_end_a_pilot(extractor: Extractor, tmp_
     (tmp_path / "bad.png").write_bytes(b"no image")
     _, images = pilot_features(extractor, [tmp_path / "bad.png"])
     assert images.shape == (8, 32, 32, 3)
+
+
+@pytest.mark.parametrize("steps", [["random_crop"], ["mixup"]])
+def test_a_change_is_timed_on_images_as_large_as_it_asks_for(
+    extractor: Extractor, photos: Path, monkeypatch: pytest.MonkeyPatch, steps: list[str]
+) -> None:
+    policies: list[DecodePolicy] = []
+
+    def watched(paths: list[Path], policy: DecodePolicy, chunk: int) -> Any:
+        policies.append(policy)
+        return decode_chunks(paths, policy, chunk)
+
+    monkeypatch.setattr(pilot, "decode_chunks", watched)
+    found = pilot_change(
+        KNOWN, extractor, pipeline(policy_from(steps), 32, side=60), sorted(photos.rglob("*.png"))
+    )
+    assert policies == [extractor.policy.crops_from(60)]
+    assert found.decode_larger > 0 and found.change > 0 and found.first_change > found.change
+    assert (found.decode, found.forward) == (0.1, 0.2), "what was known stays"
 
 
 @pytest.mark.parametrize("cut", [0, 2])

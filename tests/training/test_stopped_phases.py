@@ -274,7 +274,9 @@ def test_a_deadline_leaves_no_time_for_another_epoch(monkeypatch: pytest.MonkeyP
     fitted = losses(monkeypatch, [1.0, 0.9, 0.8, 0.7, 0.6])
     trained = run_phase(job, PHASE, deadline=Deadline(limit=0.0))
     assert fitted == [0]
-    assert trained.notes == ["finetune: out of time after epoch 1 of 4; best epoch by smoothed val loss 1"]
+    assert trained.notes == [
+        "finetune: out of time after epoch 1 of 4; the smoothed val loss was lowest after epoch 1"
+    ]
     assert not trained.interrupted
 
 

@@ -12,12 +12,13 @@ from transferkit.data.augment.pipeline import pipeline
 from transferkit.data.augment.policy import load_policy, policy_from
 from transferkit.data.decode import decode
 from transferkit.data.index import Index
+from transferkit.data.loader import ImageSource
 from transferkit.timing import Stopwatch
 from transferkit.training import views
 from transferkit.training.bank import Extractor, pooled_bank
 from transferkit.training.feeding import augmented_feed, plain_feed
-from transferkit.training.maps import Limits, map_bank
-from transferkit.training.views import SEED, Viewed, view_bank, view_maps, views_within, with_views
+from transferkit.training.maps import Limits, MapBank, map_bank
+from transferkit.training.views import SEED, Viewed, ViewMaps, view_bank, view_maps, views_within, with_views
 
 N, TRAIN = 15, np.array([0, 1, 3, 4, 6, 8, 9, 12])
 ROOMY = Limits(1.0, 10**9)
@@ -117,6 +118,35 @@ def test_an_epoch_draws_each_view_about_as_often_and_the_image_too():
     assert np.allclose(np.bincount(drawn // N) / len(order), 0.25, atol=0.03)
     assert np.array_equal(with_views(order, 3, N, seed=1, epoch=2), drawn)
     assert not np.array_equal(with_views(order, 3, N, seed=1, epoch=3), drawn)
+
+
+def test_two_arrays_are_held_beside_each_other_or_one_is_not(extractor: Extractor, index: Index):
+    trained, judged = len(TRAIN) * 60 * 60 * 3, (N - len(TRAIN)) * 32 * 32 * 3
+
+    def kept(memory: int, disk_gb: float = 0.0) -> list[int | None]:
+        limits = Limits(disk_gb, memory)
+        feed = augmented_feed(extractor, viewed(index), 0, 3, limits, Stopwatch())
+        assert isinstance(feed.drawn, ImageSource) and isinstance(feed.source, ImageSource)
+        assert feed.source.take(np.array([2])).shape == (1, 32, 32, 3)
+        sources = (feed.drawn.kept, feed.source.kept)
+        return [one.held if isinstance(one, MapBank) else None for one in sources]
+
+    assert kept(trained + judged) == [trained, judged]
+    assert kept(trained + judged - 1) == [trained, None]  # what trains comes first
+    assert kept(trained - 1) == [None, judged]
+    assert kept(trained + judged - 1, 1.0) == [trained, 0]  # on disk, and read from there
+
+
+def test_views_are_held_beside_the_activations(extractor: Extractor, index: Index):
+    plain, views_too = N * 16 * 16 * 8 * 4, 2 * len(TRAIN) * 16 * 16 * 8 * 4
+
+    def held(memory: int) -> list[bool]:
+        feed = augmented_feed(extractor, viewed(index), 1, 3, Limits(1.0, memory), Stopwatch())
+        assert isinstance(feed.source, ViewMaps)
+        return [not isinstance(array, np.memmap) for array in (feed.source.plain.maps, *feed.source.views)]
+
+    assert held(plain + views_too) == [True] * 3
+    assert held(plain + views_too - 1) == [True, False, False]
 
 
 def test_views_fit_into_a_budget():

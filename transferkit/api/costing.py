@@ -65,7 +65,7 @@ def pilot_phases(work: Work, known: Pilot, images: np.ndarray) -> Pilot:
     started, pilot = time.perf_counter(), known
     rows = _representatives(work)
     with hidden():
-        if (policy := usable_policy(work)).own:
+        if policy := usable_policy(work):
             paths = [work.index.root / path for path in work.index.files["path"].iloc[work.rows["train"]]]
             pilot = pilot_change(pilot, work.extractor, policy_pipeline(work, policy), paths)
         for phase in work.plan.phases:

@@ -160,10 +160,13 @@ def _view_bytes(phase: Phase, stages: Sequence[StageCost], load: Load) -> int:
 
 def map_bytes(cut: int, stages: Sequence[StageCost], load: Load) -> int:
     """Bytes of the activations of all images behind `cut` stages; of their pixels at 0."""
-    if cut:
-        return load.images * stages[cut - 1].output * 4
+    return load.images * stages[cut - 1].output * 4 if cut else sum(_pixel_bytes(load))
+
+
+def _pixel_bytes(load: Load) -> tuple[int, int]:
+    """Bytes of the images that crops are cut out of, and of the others: two arrays."""
     larger = _larger(load)
-    return 3 * ((load.images - larger) * load.image_size**2 + larger * load.canvas_px**2)
+    return 3 * larger * load.canvas_px**2, 3 * (load.images - larger) * load.image_size**2
 
 
 def _larger(load: Load) -> int:
@@ -281,10 +284,12 @@ def _while_training(phase: Phase, stages: Sequence[StageCost], load: Load) -> di
     parameters = [stage.parameters for stage in stages]
     optimizer = phase.tuning.optimizer if phase.tuning else "adamw"
     training = sum(parameters[phase.freeze_depth :]) * (1 + SLOTS[optimizer])
-    size = map_bytes(cut, stages, load) if kept else 0
-    held = [each for each in (size, _view_bytes(phase, stages, load)) if each <= load.memory_limit]
+    arrays = (map_bytes(cut, stages, load) if kept else 0, _view_bytes(phase, stages, load))
+    held = 0
+    for size in arrays if cut else _pixel_bytes(load):
+        held += size if held + size <= load.memory_limit else 0
     return {
-        "activations kept": sum(held),
+        "activations kept": held,
         "optimizer and best weights": 4 * (training + COPIES * sum(parameters[cut:])),
         "batch": load.batch_size * load.value_bytes * sum(stage.activations for stage in stages[cut:]),
     }

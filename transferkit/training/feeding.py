@@ -68,7 +68,8 @@ def augmented_feed(
         if plain is not None:
             told = f"finetune: each epoch draws among {count} kept views of each image and the image itself"
             say(told)
-            maps = view_maps(extractor, replace(viewed, count=count), plain, depth, limits, watch)
+            left = limits.beside(plain)
+            maps = view_maps(extractor, replace(viewed, count=count), plain, depth, left, watch)
             if maps is not None:
                 return Feed(depth=depth, source=maps, views=count, told=told)
             say("finetune: there is no room for the views")
@@ -83,10 +84,13 @@ def _image_feed(extractor: Extractor, viewed: Viewed, classes: int, limits: Limi
     judged = np.setdiff1d(np.arange(len(index.files)), viewed.rows)
     larger = canvas(extractor, viewed.pipeline)
     numbers = image_numbers(list(index.files["sha256"]))
+    # Those that train come first: changing them takes the time, and there are more of them.
+    trained = _some_maps(larger, index, viewed.rows, limits, watch)
+    beside = _some_maps(extractor, index, judged, limits.beside(trained), watch)
     return Feed(
         depth=0,
-        source=_images(extractor, index, _some_maps(extractor, index, judged, limits, watch)),
-        drawn=_images(larger, index, _some_maps(larger, index, viewed.rows, limits, watch)),
+        source=_images(extractor, index, beside),
+        drawn=_images(larger, index, trained),
         augment=Augmentation(viewed.pipeline, numbers, classes),
         told=told,
     )

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,11 @@ class MapBank:
     maps: np.ndarray
     rows: np.ndarray
 
+    @property
+    def held(self) -> int:
+        """Bytes that it takes in memory."""
+        return 0 if isinstance(self.maps, np.memmap) else int(self.maps.nbytes)
+
     def take(self, rows: np.ndarray) -> np.ndarray:
         """`(len(rows), H, W, channels)` for rows of the index, of the type of `maps`."""
         return np.asarray(self.maps[self.rows[rows]])
@@ -43,6 +48,10 @@ class Limits:
 
     disk_gb: float
     memory: int
+
+    def beside(self, bank: MapBank | None) -> "Limits":
+        """What is left of the memory beside a bank."""
+        return self if bank is None else replace(self, memory=max(0, self.memory - bank.held))
 
 
 def map_bank(

@@ -216,7 +216,9 @@ def _attempt(loop: Loop) -> str:
             if loop.states:
                 loop.states.write(progress, snapshot(loop.model))
     best = (
-        f"best epoch by smoothed val loss {progress.best_epoch}{'' if progress.best_epoch else ', the start'}"
+        f"the smoothed val loss was lowest after epoch {progress.best_epoch}"
+        if progress.best_epoch
+        else "the smoothed val loss was lowest at the start, before any epoch"
     )
     _note(progress, f"{phase.name}: {reason} epoch {len(progress.rows)} of {phase.epochs}; {best}")
     return ""
