@@ -19,8 +19,7 @@ MIXING = Augment(name="own", steps=({"horizontal_flip": {}}, {"mixup": {}}))
 def decided(evidence: Evidence | None = None, images: int = 100, side: int = 0, **values: Any) -> Augment:
     return decide_augment(
         Recipe.from_mapping(values),
-        similarity="different",
-        amount="little",
+        cell=("different", "little"),
         sides=np.full((images, 2), side),
         plain=DecodePolicy(size_px=112),
         evidence=evidence,

@@ -97,11 +97,7 @@ def evaluate(
     if unknown is not None:
         check_unknown(run, unknown)
 
-    examined = examine(open_data(data, exclude, group_by=""), cache_root(), compare=False)
-    check_usable(examined)
-    index = examined.usable
-    index = _of_kind(run, index)
-    index = replace(index, files=_of_split(index.files, split))
+    index = _asked_for(run, data, exclude, split)
     number = join_labels(index.labels, run.labels, renames or {}, allow_missing=allow_missing)
     files = index.files
     paths = [index.root / path for path in files["path"]]
@@ -112,17 +108,11 @@ def evaluate(
     metrics, frame = _scored(run, index, number, probabilities, split or "all")
     averaged: dict[str, Any] = {}
     if views != "none":
-        read = [path for path in paths if str(path) not in failed]
-        viewed = _viewed(run, read, device, views)
-        measure = mean_average_precision if run.multilabel else top1
+        viewed = _viewed(run, [path for path in paths if str(path) not in failed], device, views)
         targets = index.targets(number, len(run.labels))
-        averaged = {"views": views, "plain": metrics, "gain": gain(probabilities, viewed, targets, measure)}
-        averaged["passes"] = passes(views, int(run.plan["image_size"]))
+        averaged = {"plain": metrics} | _gained(run, views, probabilities, viewed, targets)
         metrics, frame = _scored(run, index, number, viewed, split or "all")
-    took_part = _took_part(run, index.files)
-    seen = None if took_part is None else int(took_part.sum())
-    if seen:
-        say(f"WARNING: {seen} of {len(index.files)} images took part in this run's training or choosing.")
+    took_part, seen = _took_part(run, index.files)
     left_out = zip(index.excluded["path"], index.excluded["reason"], strict=True)
     failed |= {str(index.root / str(path)): str(reason) for path, reason in left_out}
     if unknown is not None and took_part is not None:  # runs without account are refused by `check_unknown`
@@ -130,6 +120,23 @@ def evaluate(
         averaged["unknown"], left = judged_unknown(run, known, index.root, unknown, device)
         failed |= left
     return Evaluation(metrics, frame, failed, seen, **averaged)
+
+
+def _asked_for(run: Run, data: Data, exclude: str | None, split: str | None) -> Index:
+    """The images that can be read, of one split where that is asked for."""
+    examined = examine(open_data(data, exclude, group_by=""), cache_root(), compare=False)
+    check_usable(examined)
+    index = _of_kind(run, examined.usable)
+    return replace(index, files=_of_split(index.files, split))
+
+
+def _gained(
+    run: Run, views: str, plain: np.ndarray, viewed: np.ndarray, targets: np.ndarray
+) -> dict[str, Any]:
+    """What views brought and took; fields of `Evaluation`."""
+    measure = mean_average_precision if run.multilabel else top1
+    took = passes(views, int(run.plan["image_size"]))
+    return {"views": views, "gain": gain(plain, viewed, targets, measure), "passes": took}
 
 
 def _viewed(run: Run, paths: Sequence[Path], device: str, views: str) -> np.ndarray:
@@ -181,9 +188,15 @@ def _of_split(files: "pd.DataFrame", split: str | None) -> "pd.DataFrame":
     return files[files["split"] == split]
 
 
-def _took_part(run: Run, files: "pd.DataFrame") -> "np.ndarray | None":
-    """Which images this run has seen in train or val, by their bytes; None if it keeps no account of them."""
+def _took_part(run: Run, files: "pd.DataFrame") -> "tuple[np.ndarray | None, int | None]":
+    """Which images this run has seen in train or val, by their bytes, and how many; told.
+
+    None if it keeps no account of them.
+    """
     if not run.keeps_content:
         say("content.csv is not in the run: whether it has seen these images was not checked")
-        return None
-    return files["sha256"].isin(run.seen).to_numpy(bool)
+        return None, None
+    found = files["sha256"].isin(run.seen).to_numpy(bool)
+    if seen := int(found.sum()):
+        say(f"WARNING: {seen} of {len(files)} images took part in this run's training or choosing.")
+    return found, seen

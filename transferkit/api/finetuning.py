@@ -199,13 +199,9 @@ def prepared(
     say(f"bank: {len(bank) - len(bank.failed)} images, {bank.computed} of them new")
     readable = examined.usable.without(bank.failed)
     check_classes(readable)
-    settled = settle(readable, recipe)
     with watch.part("index"):
         found = audit(examined).findings
-    index, notes = settled.index, [*settled.notes, *_conflicts(found)]
-    if recipe.fixes:
-        notes.append(fixes_note(index.files, recipe.fixes))
-    _tell(index, notes)
+    index, notes = _settled(readable, recipe, found)
     plan = plan or make_plan(recipe, spec, index)
     class_names = index.labels
     place = {path: row for row, path in enumerate(examined.usable.files["path"])}
@@ -227,6 +223,16 @@ def prepared(
         folds=fold_rows(readable, index.files, recipe),
         findings={str(kind): int(n) for kind, n in found["finding"].value_counts().items()},
     )
+
+
+def _settled(readable: Index, recipe: Recipe, findings: "pd.DataFrame") -> tuple[Index, list[str]]:
+    """The images with their splits, and what is to be known of them, which is told too."""
+    settled = settle(readable, recipe)
+    notes = [*settled.notes, *_conflicts(findings)]
+    if recipe.fixes:
+        notes.append(fixes_note(settled.index.files, recipe.fixes))
+    _tell(settled.index, notes)
+    return settled.index, notes
 
 
 def _conflicts(findings: "pd.DataFrame") -> list[str]:

@@ -79,10 +79,26 @@ def epoch_batches(
     """
     import tensorflow as tf
 
-    first = source.take(order[:1])
-    kind = tf.int32 if labels.ndim == 1 else tf.float32
     numbers = augment.numbers[order] if augment else order
     keys = keys_of(numbers, seed, epoch, times_before(numbers))
+    batches = _batches(source, labels, order, keys, batch_size)
+    if augment:
+        batches = batches.map(augment.traced, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    steps = -(-len(order) // batch_size)
+    pairs = batches.map(lambda x, y, keys: (tf.cast(x, tf.float32), y))
+    if weights is not None:
+        blended = augment is not None and augment.mixes and labels.ndim == 1
+        weighted = _blends_of if blended else _weights_of
+        pairs = pairs.map(lambda x, y: (x, *weighted(y, weights)))
+    return pairs.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+
+
+def _batches(source: Source, labels: np.ndarray, order: np.ndarray, keys: np.ndarray, batch_size: int) -> Any:
+    """A tf.data.Dataset of (inputs as the source has them, labels, keys)."""
+    import tensorflow as tf
+
+    first = source.take(order[:1])
+    kind = tf.int32 if labels.ndim == 1 else tf.float32
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for start in range(0, len(order), batch_size):
@@ -99,16 +115,7 @@ def epoch_batches(
         tf.TensorSpec((None, *labels.shape[1:]), kind),
         tf.TensorSpec((None, 2), tf.int32),
     )
-    batches = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    if augment:
-        batches = batches.map(augment.traced, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    steps = -(-len(order) // batch_size)
-    pairs = batches.map(lambda x, y, keys: (tf.cast(x, tf.float32), y))
-    if weights is not None:
-        blended = augment is not None and augment.mixes and labels.ndim == 1
-        weighted = _blends_of if blended else _weights_of
-        pairs = pairs.map(lambda x, y: (x, *weighted(y, weights)))
-    return pairs.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+    return tf.data.Dataset.from_generator(generate, output_signature=signature)
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,7 @@ class Augment:
 def decide_augment(
     recipe: Recipe,
     *,
-    similarity: str,
-    amount: str,
+    cell: tuple[str, str],
     sides: np.ndarray,
     plain: DecodePolicy,
     evidence: Evidence | None,
@@ -55,8 +54,7 @@ def decide_augment(
 
     Args:
         recipe: what is asked.
-        similarity: of the matrix.
-        amount: likewise.
+        cell: of the matrix, as `similar`, `little`.
         sides: width and height `(n, 2)` in pixels of the images of train.
         plain: how images are decoded for evaluation.
         evidence: what was measured; without it `auto` is not decided yet.
@@ -67,7 +65,7 @@ def decide_augment(
     if recipe.augment == AUTO and evidence is None:
         return Augment(name=AUTO)
     if recipe.augment == AUTO:
-        chosen = choose_policy(similarity, amount, evidence.safety if evidence else {}, _makes())
+        chosen = choose_policy(*cell, evidence.safety if evidence else {}, _makes())
         start = load_policy(chosen.policy)
         policy = start.without(chosen.left_out, chosen.policy) if chosen.left_out else start
         reason = chosen.sentence

@@ -88,14 +88,13 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
     balance = decide_balance(recipe.balance, counts)
     augment = decide_augment(
         recipe,
-        similarity=cell.similarity,
-        amount=cell.amount.verdict,
+        cell=(cell.similarity, cell.amount.verdict),
         sides=train[["width", "height"]].to_numpy(),
         plain=DecodePolicy(size_px=image_size, resize=resize),
         evidence=evidence,
     )
     mixing = check_labels(augment, strategy, phases, stated=recipe.strategy != AUTO)
-    told = (*filter(None, (augment.reason, mixing)), *unheard(recipe, strategy, phases))
+    told = [*filter(None, (augment.reason, mixing)), *unheard(recipe, strategy, phases)]
     return Plan(
         backbone=spec.name,
         image_size=image_size,

@@ -97,20 +97,22 @@ def decision(report: Report) -> dict[str, Any]:
         "freeze": _freeze(found),
         "augment": _augment(found),
         "balance": _balance(found),
-        "cross": table(
-            ["classifier", "each fold, %", "mean", "95 % interval", "images"],
-            [
-                [
-                    f"{phase}, {MEASURES[one.measure]}",
-                    ", ".join(f"{100 * score:.1f}" for score in one.scores),
-                    share(one.mean),
-                    f"{100 * one.ci95[0]:.1f} to {100 * one.ci95[1]:.1f} %",
-                    one.n,
-                ]
-                for phase, one in report.cross_validation.items()
-            ],
-        ),
+        "cross": _cross(report),
     }
+
+
+def _cross(report: Report) -> Table:
+    rows = [
+        [
+            f"{phase}, {MEASURES[one.measure]}",
+            ", ".join(f"{100 * score:.1f}" for score in one.scores),
+            share(one.mean),
+            f"{100 * one.ci95[0]:.1f} to {100 * one.ci95[1]:.1f} %",
+            one.n,
+        ]
+        for phase, one in report.cross_validation.items()
+    ]
+    return table(["classifier", "each fold, %", "mean", "95 % interval", "images"], rows)
 
 
 def _records(rows: Sequence[Mapping[str, Any]]) -> Table:
