@@ -41,7 +41,8 @@ class Augmented:
     Attributes:
         policy: the one in force.
         why: a sentence on what was measured for it; "" where it was stated.
-        cut_from: a sentence on the images that crops are cut out of; "" where they are as large as always.
+        cut_from: a sentence on the images that crops are cut out of; "" where they are as large as always,
+            or `why` says it.
         names: of the images.
         originals: uint8 `(n, S, S, 3)`.
         versions: uint8 `(n, V, S, S, 3)`.
@@ -99,8 +100,8 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
 
     A version is what an epoch of a run with this seed draws for the image, the first version the first
     epoch's: of (seed, epoch, the file's content). Where batches are mixed, the images are one, anew for each
-    version. The side that crops are cut out of goes by up to 1,000 images of all splits here, in a run by
-    all of train.
+    version. The side that crops are cut out of goes by up to 1,000 images of all splits here, in a run, and
+    for `auto`, by all of train.
 
     Args:
         data: as `finetune` takes it.
@@ -118,7 +119,7 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
 
     recipe = recipe_of(recipe, settings)
     check_source(data)
-    policy, why = _policy(data, recipe)
+    policy, why, known_side = _policy(data, recipe)
     check_asked(recipe, policy)
     if not policy.steps:
         raise UsageError(f"policy {policy.name} changes no image: there is nothing to draw.")
@@ -128,14 +129,16 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     index = open_data(data, recipe.exclude)
     sides = _sides(index, recipe.seed)
     plain = DecodePolicy(size_px=size, resize=decide_resize(recipe, sides)[0])
-    side, count = canvas_px(policy, plain, sides.to_numpy()), SAMPLE if policy.has("pca_noise") else ROWS
+    side = known_side or canvas_px(policy, plain, sides.to_numpy())
+    count = SAMPLE if policy.has("pca_noise") else ROWS
     names, originals, larger = _some(index, (plain, plain.crops_from(side)), recipe.seed, count)
     axes = colour_axes(originals)
     names, originals, larger = names[:ROWS], originals[:ROWS], larger[:ROWS]
     made = pipeline(policy, size, axes, seen=plain.seen, side=side)
     numbers = image_numbers([_sha256(Path(index.root) / name) for name in names])
     versions = [_version(made, larger, keys_of(numbers, recipe.seed, epoch)) for epoch in range(VERSIONS)]
-    cut_from = f"crops are cut out of images of {side} px" if side > plain.canvas.size_px else ""
+    told = known_side or side <= plain.canvas.size_px
+    cut_from = "" if told else f"crops are cut out of images of {side} px"
     changed = np.stack(versions, axis=1).round().astype(np.uint8)
     return Augmented(policy, why, names, originals, changed, cut_from)
 
@@ -154,11 +157,12 @@ def _version(made: "Pipeline", images: np.ndarray, keys: np.ndarray) -> np.ndarr
     return np.asarray(mixed)[: len(images)]  # a layer that repeats images gives more
 
 
-def _policy(data: Data, recipe: Recipe) -> tuple[Policy, str]:
+def _policy(data: Data, recipe: Recipe) -> tuple[Policy, str, int]:
+    """(policy, why, the side that crops are cut out of), the last two where a plan was made for it."""
     if recipe.augment != AUTO:
-        return load_policy(recipe.augment), ""
+        return load_policy(recipe.augment), "", 0
     found = decided(data, recipe).augment
-    return found.policy, found.reason
+    return found.policy, found.reason, found.side_px
 
 
 def _sides(index: Index, seed: int) -> pd.DataFrame:

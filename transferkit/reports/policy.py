@@ -50,5 +50,5 @@ def safety_cells(found: Mapping[str, Any], share: Callable[[float], Any]) -> lis
 
 def _found(row: Mapping[str, Any]) -> str:
     # Reports of before have no verdict.
-    verdict = row.get("verdict", "no loss beyond chance" if row["safe"] else "NOT safe")
+    verdict = row.get("verdict", "safe" if row["safe"] else "NOT safe")
     return f"{verdict}{': left out' if row.get('left_out', not row['safe']) else ''}"

@@ -55,10 +55,12 @@ class Recognised:
 
     @property
     def verdict(self) -> str:
-        """In words; a loss that may be chance is not called safe."""
+        """In words; a loss that may be chance is left in, and not called safe."""
         if self.unsafe:
             return "NOT safe"
-        return "too few images to tell" if self.unclear else "no loss beyond chance"
+        if self.unclear:
+            return "too few images to tell"
+        return "a loss that may be chance" if self.plain - self.changed > LOST * self.plain else "safe"
 
 
 # Fewer images show nothing.
@@ -140,10 +142,10 @@ def _sentence(policy: str, left_out: tuple[str, ...], safety: Mapping[str, Recog
     if not safety:
         return f"Augmentation: {policy}{without}; what is safe could not be measured.{mirrored}"
     told = "; ".join(
-        f"{CHANGES[name]}: {found.verdict} ({found.changed:.0%} recognised, {found.plain:.0%} unchanged)"
+        f"{CHANGES[name]}: {found.verdict} ({found.changed:.1%} recognised, {found.plain:.1%} unchanged)"
         for name, found in safety.items()
     )
-    rule = f"not safe is over {LOST:.0%} fewer and more than chance"
+    rule = f"safe is at most {LOST:.0%} fewer recognised; NOT safe is more, beyond chance"
     return f"Augmentation: {policy}{without}. Measured on train ({rule}): {told}.{mirrored}"
 
 
