@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,9 @@ import pytest
 from tests.conftest import draw
 from transferkit.api import augment, finetune
 from transferkit.api.augmented import Augmented
+from transferkit.api.augmenting import side_of
+from transferkit.api.planning import opened_work
+from transferkit.recipe import Recipe
 from transferkit.training import epochs
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -62,3 +66,10 @@ def test_names_and_files_beside_an_image_say_nothing(noise: Path):
 
 def test_sizes_that_are_small_are_told_nothing_of(photos: Path):
     assert not augment(photos, ASKED, augment="light").cut_from
+
+
+def test_a_plan_of_before_has_the_side_that_it_had(noise: Path):
+    work = opened_work(noise, Recipe.from_mapping(ASKED | {"augment": "standard", "strategy": "full"}))
+    assert side_of(work) == work.pipeline.side > 37
+    before = replace(work.plan, augment=replace(work.plan.augment, side_px=0))
+    assert side_of(replace(work, plan=before)) == side_of(work)

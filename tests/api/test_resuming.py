@@ -1,5 +1,6 @@
 """A run that is killed anywhere and gone on with is the run that was never killed."""
 
+import json
 import shutil
 import signal
 from collections.abc import Iterator
@@ -112,6 +113,16 @@ def test_pixels_that_a_version_makes_others_of_are_told(
     resume(tmp_path / "run")
     told = [line for line in capsys.readouterr().err.splitlines() if "WARNING: begun with" in line]
     assert len(told) == 1 and told[0].count("augmentation ") == 2
+
+
+def test_a_run_of_before_augmentation_was_noted_is_gone_on_with_in_silence(stopped: Path, capsys: Any):
+    begun = stopped.with_name("run.unfinished") / "begun.json"
+    told = json.loads(begun.read_text())
+    del told["augmentation"]
+    begun.write_text(json.dumps(told))
+    progress.show()
+    resume(stopped)
+    assert "WARNING: begun with" not in capsys.readouterr().err
 
 
 def test_killed_again_and_again(photos: Path, tmp_path: Path, expected: Any):

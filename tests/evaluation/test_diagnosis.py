@@ -163,12 +163,18 @@ def test_what_a_broken_start_left_behind_is_no_reading_of_the_fit():
 def test_what_made_images_harder_is_what_to_take_less_of():
     hard = replace(WELL, **HARD, asked=Asked(augmented=True, dropout=0.4))
     assert diagnose(hard)[0].sentence == (
-        "underfitting: finetune: right on only 38.6% of train and 66.7% of val in its last epoch: images of "
-        "train are changed and seen in part, and harder than the network learns. Take a weaker policy "
-        "(--augment light or none) or less dropout (--set dropout=0.2), or give it longer (--set epochs=20)."
+        "underfitting: finetune: right on only 38.6% of train and 66.7% of val in its last epoch: train is "
+        "harder than val, by what changes its images or drops parts of them, and not fitted. Take a weaker "
+        "policy (light is the weakest, none changes nothing) or less dropout (--set dropout=0.2), or give it "
+        "longer (--set epochs=20)."
     )
     assert diagnose(replace(hard, asked=Asked(augmented=True)))[0].advice.startswith(
-        "Take a weaker policy (--augment light or none), or give it longer"
+        "Take a weaker policy (light is the weakest, none changes nothing), or give it longer"
+    )
+    deep = replace(hard, asked=Asked(stochastic_depth=0.2), epochs=40)
+    # It stopped early, so more epochs would change nothing.
+    assert diagnose(deep)[0].advice == (
+        "Take less of it (--set stochastic_depth=0.1), or give it longer (--set patience=20)"
     )
 
 
@@ -213,6 +219,8 @@ SEVERAL = replace(WELL, train_top1=(), val_top1=(), val_map=(0.95,) * 10, asked=
         ({"val_map": (0.8,) * 10, "val_loss": (*FALLS[:9], 0.4), "asked": OTHERWISE}, ["overfitting"]),
         ({"exploded": (1e-2,)}, ["rate too high"]),
         ({"start_loss": 0.29}, ["rate too high"]),
+        # What a broken start left behind is no gap.
+        ({"start_loss": 0.4, "val_loss": (2.0,) * 10, "val_map": (0.5,) * 10}, ["rate too high"]),
         ({"train_loss": (1.0,) * 9 + (0.96,), "val_map": (0.5,) + (0.95,) * 9}, ["rate too low"]),
         ({"train_loss": (1.0,) * 9 + (0.96,)}, ["sound"]),  # little was left to learn
         ({"val_loss": (*FALLS[:8], 0.29, 0.28)}, ["not finished"]),

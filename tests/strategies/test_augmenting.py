@@ -33,11 +33,11 @@ def test_digits_are_not_mirrored():
     chosen = choose_policy("different", "little", safety, MAKES)
     assert chosen.left_out == ("mirror",)  # it turns nothing upside down
     assert chosen.sentence == (
-        "Augmentation: light, without mirroring. Measured on train (safe is at most 5% fewer recognised; "
-        "NOT safe is more, beyond chance): mirroring: NOT safe (75.0% recognised, 89.0% unchanged); turning "
-        "upside down: NOT safe (44.0% recognised, 89.0% unchanged); rotation by up to 15 degrees: a loss "
-        "that may be chance (84.0% recognised, 89.0% unchanged); changed colours: safe (88.0% recognised, "
-        "89.0% unchanged)."
+        "Augmentation: light, without mirroring. Measured on train (safe is at most 5% fewer recognised of "
+        "enough images; NOT safe is more, beyond chance): mirroring: NOT safe (75.0% recognised, 89.0% "
+        "unchanged); turning upside down: NOT safe (44.0% recognised, 89.0% unchanged); rotation by up to 15 "
+        "degrees: a loss that may be chance (84.0% recognised, 89.0% unchanged); changed colours: safe "
+        "(88.0% recognised, 89.0% unchanged)."
     )
 
 

@@ -193,6 +193,8 @@ def test_activations_over_a_limit_are_on_disk_or_in_memory_alone() -> None:
     assert (on_disk.disk, on_disk.memory["activations kept"]) == (40_000, 0)
     in_memory = estimate((tuned(1),), PILOT, stages=STAGES, load=replace(LOAD, disk_limit=0))
     assert (in_memory.disk, in_memory.memory["activations kept"]) == (0, 40_000)
+    nowhere = replace(LOAD, disk_limit=0, memory_limit=35_000)  # the pixels would fit, but nothing keeps them
+    assert estimate((tuned(1),), PILOT, stages=STAGES, load=nowhere).memory["activations kept"] == 0
 
 
 def test_images_that_train_and_others_are_two_arrays_within_one_limit() -> None:

@@ -1,3 +1,4 @@
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from transferkit.data.decode import decode
 from transferkit.data.index import Index
 from transferkit.data.loader import ImageSource
 from transferkit.timing import Stopwatch
-from transferkit.training import views
+from transferkit.training import feeding, views
 from transferkit.training.bank import Extractor, pooled_bank
 from transferkit.training.feeding import augmented_feed, plain_feed
 from transferkit.training.maps import Limits, MapBank, map_bank
@@ -135,6 +136,23 @@ def test_two_arrays_are_held_beside_each_other_or_one_is_not(extractor: Extracto
     assert kept(trained + judged - 1) == [trained, None]  # what trains comes first
     assert kept(trained - 1) == [None, judged]
     assert kept(trained + judged - 1, 1.0) == [trained, 0]  # on disk, and read from there
+
+
+def test_what_views_would_have_stood_beside_is_not_held_beside_images(
+    extractor: Extractor, index: Index, monkeypatch: pytest.MonkeyPatch
+):
+    plain: list[weakref.ref[MapBank]] = []
+
+    def none(extractor: Extractor, one: Viewed, bank: MapBank, *rest: Any) -> None:
+        plain.append(weakref.ref(bank))
+
+    def images(*_: Any) -> Any:
+        assert [one() for one in plain] == [None]
+        return "images"
+
+    monkeypatch.setattr(feeding, "view_maps", none)
+    monkeypatch.setattr(feeding, "_image_feed", images)
+    assert augmented_feed(extractor, viewed(index), 1, 3, ROOMY, Stopwatch()) == "images"
 
 
 def test_views_are_held_beside_the_activations(extractor: Extractor, index: Index):

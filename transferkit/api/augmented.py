@@ -17,6 +17,7 @@ from transferkit.data.augment.policy import Policy, load_policy
 from transferkit.data.decode import DecodePolicy, decode
 from transferkit.data.index import Index
 from transferkit.errors import DataError, UnreadableImage, UsageError
+from transferkit.planning import Plan
 from transferkit.planning.augmenting import check_asked
 from transferkit.planning.resizing import decide_resize
 from transferkit.recipe import AUTO, Asking, Recipe, recipe_of
@@ -98,10 +99,11 @@ def check_sheet(target: Path, option: str = "") -> None:
 def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     """Up to 8 images, classes in turn, and 7 versions of each by the recipe's policy.
 
-    A version is what an epoch of a run with this seed draws for the image, the first version the first
-    epoch's: of (seed, epoch, the file's content). Where batches are mixed, the images are one, anew for each
-    version. The side that crops are cut out of goes by up to 1,000 images of all splits here, in a run, and
-    for `auto`, by all of train.
+    A version is what an epoch of a run with this seed draws for the image where it changes images anew (all
+    stages train, or batches are mixed): of (seed, epoch, the file's content), the first version the first
+    epoch's. Views that are kept in the bank are other draws of the policy, the same for all seeds. Where
+    batches are mixed, the images are one, anew for each version. The side that crops are cut out of goes by
+    up to 1,000 images of all splits here, in a run, and for `auto`, by all of train.
 
     Args:
         data: as `finetune` takes it.
@@ -119,7 +121,7 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
 
     recipe = recipe_of(recipe, settings)
     check_source(data)
-    policy, why, known_side = _policy(data, recipe)
+    policy, why, plan = _policy(data, recipe)
     check_asked(recipe, policy)
     if not policy.steps:
         raise UsageError(f"policy {policy.name} changes no image: there is nothing to draw.")
@@ -128,8 +130,8 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     size = spec.image_size if recipe.image_size == AUTO else int(recipe.image_size)
     index = open_data(data, recipe.exclude)
     sides = _sides(index, recipe.seed)
-    plain = DecodePolicy(size_px=size, resize=decide_resize(recipe, sides)[0])
-    side = known_side or canvas_px(policy, plain, sides.to_numpy())
+    plain = DecodePolicy(size_px=size, resize=plan.resize if plan else decide_resize(recipe, sides)[0])
+    side = plan.augment.side_px if plan else canvas_px(policy, plain, sides.to_numpy())
     count = SAMPLE if policy.has("pca_noise") else ROWS
     names, originals, larger = _some(index, (plain, plain.crops_from(side)), recipe.seed, count)
     axes = colour_axes(originals)
@@ -137,7 +139,7 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     made = pipeline(policy, size, axes, seen=plain.seen, side=side)
     numbers = image_numbers([_sha256(Path(index.root) / name) for name in names])
     versions = [_version(made, larger, keys_of(numbers, recipe.seed, epoch)) for epoch in range(VERSIONS)]
-    told = known_side or side <= plain.canvas.size_px
+    told = plan or side <= plain.canvas.size_px
     cut_from = "" if told else f"crops are cut out of images of {side} px"
     changed = np.stack(versions, axis=1).round().astype(np.uint8)
     return Augmented(policy, why, names, originals, changed, cut_from)
@@ -157,12 +159,12 @@ def _version(made: "Pipeline", images: np.ndarray, keys: np.ndarray) -> np.ndarr
     return np.asarray(mixed)[: len(images)]  # a layer that repeats images gives more
 
 
-def _policy(data: Data, recipe: Recipe) -> tuple[Policy, str, int]:
-    """(policy, why, the side that crops are cut out of), the last two where a plan was made for it."""
+def _policy(data: Data, recipe: Recipe) -> tuple[Policy, str, Plan | None]:
+    """(policy, why, the plan), the last two where one was made for it."""
     if recipe.augment != AUTO:
-        return load_policy(recipe.augment), "", 0
-    found = decided(data, recipe).augment
-    return found.policy, found.reason, found.side_px
+        return load_policy(recipe.augment), "", None
+    plan = decided(data, recipe)
+    return plan.augment.policy, plan.augment.reason, plan
 
 
 def _sides(index: Index, seed: int) -> pd.DataFrame:

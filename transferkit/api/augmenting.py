@@ -7,6 +7,7 @@ import numpy as np
 
 from transferkit.api.linear_candidates import sample_of
 from transferkit.api.work import Work
+from transferkit.data.augment.canvas import canvas_px
 from transferkit.data.augment.policy import Policy
 from transferkit.data.decode import decode_batch
 from transferkit.progress import say
@@ -74,7 +75,19 @@ def policy_pipeline(work: Work, policy: Policy) -> "Pipeline":
     if policy.has("pca_noise"):
         axes = colour_axes(sample_images(extractor, work.index, work.rows["train"], work.recipe.seed))
     plain = extractor.policy
-    return pipeline(policy, plain.size_px, axes, seen=plain.seen, side=work.plan.augment.side_px)
+    return pipeline(policy, plain.size_px, axes, seen=plain.seen, side=side_of(work))
+
+
+def side_of(work: Work) -> int:
+    """Side in pixels of the images that the plan's policy gets; 0 without one.
+
+    Plans of before had none; a run that was begun by one goes on with what it had.
+    """
+    augment = work.plan.augment
+    if augment.side_px or not augment.steps:
+        return augment.side_px
+    sides = work.index.files[["width", "height"]].iloc[work.rows["train"]].to_numpy()
+    return canvas_px(augment.policy, work.extractor.policy, sides)
 
 
 def usable_policy(work: Work) -> Policy:

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from transferkit.api.augmenting import policy_pipeline, usable_policy
+from transferkit.api.augmenting import policy_pipeline, side_of, usable_policy
 from transferkit.api.linear_candidates import fit, fit_tried
 from transferkit.api.work import Work
 from transferkit.data.index import Index
@@ -92,7 +92,7 @@ def load_of(work: Work) -> Load:
         test=len(work.rows["test"]),
         batch_size=recipe.batch_size,
         image_size=work.extractor.policy.size_px,
-        canvas_px=work.plan.augment.side_px if usable_policy(work) else 0,
+        canvas_px=side_of(work) if usable_policy(work) else 0,
         disk_limit=min(recipe.bank_limit_gb * 1e9, free / 2),
         memory_limit=limit_bytes(recipe.limit_memory),
         views=work.plan.augment.views,

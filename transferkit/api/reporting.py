@@ -172,7 +172,7 @@ def _augment(work: Work, best: Candidate) -> dict[str, Any]:
         "views": work.views,
         "fed": best.fed,
         "safety": tuple(
-            {"change": CHANGES[name], "plain": one.plain, "changed": one.changed, "safe": one.safe}
+            {"change": CHANGES[name], "plain": one.plain, "changed": one.changed}
             | {"verdict": one.verdict, "left_out": name in left_out}
             for name, one in found.items()
         ),
@@ -188,6 +188,7 @@ def _diagnosed(work: Work, best: Candidate) -> "tuple[Diagnosis, ...]":
     asked = Asked(
         augmented=bool(work.pipeline),
         dropout=recipe.dropout,
+        stochastic_depth=recipe.stochastic_depth,
         label_smoothing=recipe.label_smoothing,
         classes=len(work.class_names),
         freeze_depth=tuned.freeze_depth if tuned else 0,

@@ -160,7 +160,7 @@ def _check_begun(place: Path, work: Work) -> None:
             "or start anew with --overwrite."
         )
     for key in ("computed by", "precision", "augmentation"):
-        before = then.get(key, f"{key} of an earlier version")
+        before = then.get(key, f"{key} of an earlier version" if work.pipeline else now[key])
         if before != now[key]:
             say(
                 f"WARNING: begun with {before}, going on with {now[key]}: the result is not to the bit "

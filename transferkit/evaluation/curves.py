@@ -15,7 +15,7 @@ class Asked:
 
     Attributes:
         augmented: whether training images are changed.
-        dropout, label_smoothing: as in the recipe.
+        dropout, stochastic_depth, label_smoothing: as in the recipe.
         classes: of the data.
         freeze_depth: stages that do not train; `stages` of the backbone.
         multilabel: whether an image may have several classes.
@@ -28,6 +28,7 @@ class Asked:
 
     augmented: bool = False
     dropout: float = 0.0
+    stochastic_depth: float = 0.0
     label_smoothing: float = 0.0
     classes: int = 2
     freeze_depth: int = 0

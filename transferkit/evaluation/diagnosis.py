@@ -60,8 +60,7 @@ def diagnose(curves: Curves) -> tuple[Diagnosis, ...]:
     rules = [_too_high, _too_low, _overfitting, _underfitting, _unread, _not_finished]
     if _too_high(curves) and not curves.exploded:
         # What steps that went too far left behind says nothing of how much there was to fit.
-        seen = curves.val_map or apart(curves)
-        rules = [_too_high, *([_overfitting] if seen else []), _not_finished]
+        rules = [_too_high, *([_overfitting] if apart(curves) else []), _not_finished]
     found = tuple(told for rule in rules if (told := rule(curves)))
     if found:
         return found
@@ -202,21 +201,28 @@ def _more(curves: Curves) -> str:
         return "Fine-tune (--strategy finetune-top)"
     if curves.asked.freeze_depth:
         return f"Let more stages train (--set freeze_depth={curves.asked.freeze_depth - 1})"
-    return f"Give it longer (--set epochs={2 * curves.epochs})"
+    return f"Give it longer ({_longer(curves)})"
+
+
+def _longer(curves: Curves) -> str:
+    """By which key a phase goes on for longer: one that stopped early had more epochs than it took."""
+    used = len(curves.val_loss) >= curves.epochs
+    return f"--set epochs={2 * curves.epochs}" if used else f"--set patience={2 * len(curves.val_loss)}"
 
 
 def _made_too_hard(curves: Curves) -> Diagnosis:
     asked = curves.asked
-    made = [*(["changed"] if asked.augmented else []), *(["seen in part"] if asked.dropout else [])]
+    depth = asked.stochastic_depth
     weaker = [
-        *(["a weaker policy (--augment light or none)"] if asked.augmented else []),
+        *(["a weaker policy (light is the weakest, none changes nothing)"] if asked.augmented else []),
         *([f"less dropout (--set dropout={asked.dropout / 2:.2g})"] if asked.dropout else []),
+        *([f"less of it (--set stochastic_depth={depth / 2:.2g})"] if depth else []),
     ]
     return Diagnosis(
         "underfitting",
-        f"{_reached(curves, 'only ')}: images of train are {' and '.join(made)}, and harder than the network "
-        "learns",
-        f"Take {' or '.join(weaker)}, or give it longer (--set epochs={2 * curves.epochs})",
+        f"{_reached(curves, 'only ')}: train is harder than val, by what changes its images or drops parts "
+        "of them, and not fitted",
+        f"Take {' or '.join(weaker)}, or give it longer ({_longer(curves)})",
     )
 
 

@@ -62,7 +62,8 @@ def harder(curves: Curves) -> bool:
 
     A val loss that rises there is no fitting of train beyond what holds: train is not fitted.
     """
-    made_harder = curves.asked.augmented or curves.asked.dropout
+    asked = curves.asked
+    made_harder = asked.augmented or asked.dropout or asked.stochastic_depth
     if curves.start_loss is None or curves.val_map or not (made_harder and comparable(curves)):
         return False
     train, val = curves.train_top1[-1], curves.val_top1[-1]

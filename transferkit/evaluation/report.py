@@ -84,7 +84,7 @@ class Decision:
     # method, ratio (images of the largest class over the smallest's), weights (by class), reason
     balance: Mapping[str, Any] = field(default_factory=dict)
     # policy, steps (sentences), views (of each image that linear classifiers were tried with), fed (how
-    # fine-tuning got its images, a sentence), safety (rows of change, plain, changed, safe, verdict and
+    # fine-tuning got its images, a sentence), safety (rows of change, plain, changed, verdict and
     # left_out); empty for none
     augment: Mapping[str, Any] = field(default_factory=dict)
     # a row for each axis of the matrix: words, place (0..100, the border at 50), low and high (names of

@@ -23,10 +23,15 @@ def how_changed(decision: Decision) -> str:
     found = decision.augment
     if not found["views"]:
         views = "The linear classifiers saw the images as they are."
-    else:
+    elif taken := _taken(decision.tried):
         views = (
             f"The linear classifiers were tried with {found['views']} changed views of each training image "
-            f"too, and without{_taken(decision.tried)}."
+            f"too, and without{taken}."
+        )
+    else:
+        views = (
+            f"The linear classifiers saw {found['views']} changed views of each training image too: too few "
+            "images to try both ways."
         )
     return " ".join(filter(None, (views, f"{found['fed']}." if found["fed"] else "")))
 
@@ -49,6 +54,6 @@ def safety_cells(found: Mapping[str, Any], share: Callable[[float], Any]) -> lis
 
 
 def _found(row: Mapping[str, Any]) -> str:
-    # Reports of before have no verdict.
-    verdict = row.get("verdict", "safe" if row["safe"] else "NOT safe")
-    return f"{verdict}{': left out' if row.get('left_out', not row['safe']) else ''}"
+    if "verdict" not in row:  # of an earlier version
+        return "safe" if row["safe"] else "NOT safe: left out"
+    return f"{row['verdict']}{': left out' if row['left_out'] else ''}"

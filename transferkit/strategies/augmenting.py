@@ -145,7 +145,7 @@ def _sentence(policy: str, left_out: tuple[str, ...], safety: Mapping[str, Recog
         f"{CHANGES[name]}: {found.verdict} ({found.changed:.1%} recognised, {found.plain:.1%} unchanged)"
         for name, found in safety.items()
     )
-    rule = f"safe is at most {LOST:.0%} fewer recognised; NOT safe is more, beyond chance"
+    rule = f"safe is at most {LOST:.0%} fewer recognised of enough images; NOT safe is more, beyond chance"
     return f"Augmentation: {policy}{without}. Measured on train ({rule}): {told}.{mirrored}"
 
 

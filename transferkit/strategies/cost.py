@@ -286,7 +286,8 @@ def _while_training(phase: Phase, stages: Sequence[StageCost], load: Load) -> di
     training = sum(parameters[phase.freeze_depth :]) * (1 + SLOTS[optimizer])
     arrays = (map_bytes(cut, stages, load) if kept else 0, _view_bytes(phase, stages, load))
     held = 0
-    for size in arrays if cut else _pixel_bytes(load):
+    # Of images that are changed one array of two may fit; else it is all or nothing.
+    for size in _pixel_bytes(load) if not cut and load.canvas_px else arrays:
         held += size if held + size <= load.memory_limit else 0
     return {
         "activations kept": held,

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from transferkit.errors import DataError, TrainingError, UsageError
-from transferkit.evaluation.curves import Curves
+from transferkit.evaluation.curves import Asked, Curves
 from transferkit.evaluation.diagnosis import Diagnosis, diagnose
 from transferkit.progress import say
 from transferkit.training.stopping import Standing, beats, surely_higher, surely_lower
@@ -25,7 +25,7 @@ ADVICE = {
         "More images, augmentation (Augmentation), fewer layers that train, dropout or label smoothing work "
         "against it"
     ),
-    "underfitting": "Let more layers train (freeze_depth of build_model), or take a larger backbone",
+    "underfitting": "Let more layers train, take a larger backbone, or augment less where train is under val",
     "not finished": "Give fit more epochs",
 }
 
@@ -234,6 +234,8 @@ class Diagnose(keras.callbacks.Callback):  # type: ignore[misc]
                 start_loss=self._start.loss,
                 epochs=len(self._losses),
                 rate=self._rate,
+                # Nobody tells it; where train is fitted less than val, something made it harder.
+                asked=Asked(augmented=True),
             )
         )
         # The rules advise by options of the command line.

@@ -57,23 +57,32 @@ def augmented_feed(
         limits: of what is kept.
         watch: gets the seconds.
     """
-    count = 0
     if depth and not viewed.pipeline.mixers:
         shape, dtype = map_shape(extractor, depth)
         each = int(np.prod(shape)) * np.dtype(dtype).itemsize
         # By what was asked for, not by what is free now: a run that goes on must draw among as many.
         count = views_within(len(viewed.shas), min(viewed.count, MOST_MAPS), limits.disk_gb * 1e9, each)
-    if count:
-        plain = map_bank(extractor, viewed.index, depth, limits, watch)
-        if plain is not None:
-            told = f"finetune: each epoch draws among {count} kept views of each image and the image itself"
-            say(told)
-            left = limits.beside(plain)
-            maps = view_maps(extractor, replace(viewed, count=count), plain, depth, left, watch)
-            if maps is not None:
-                return Feed(depth=depth, source=maps, views=count, told=told)
-            say("finetune: there is no room for the views")
+        # A call of its own: what it held is given back before images are.
+        found = _view_feed(extractor, replace(viewed, count=count), depth, limits, watch) if count else None
+        if found is not None:
+            return found
     return _image_feed(extractor, viewed, classes, limits, watch)
+
+
+def _view_feed(
+    extractor: Extractor, viewed: Viewed, depth: int, limits: Limits, watch: Stopwatch
+) -> Feed | None:
+    """Views of the activations at the cut beside the activations; None where there is no room."""
+    plain = map_bank(extractor, viewed.index, depth, limits, watch)
+    if plain is None:
+        return None
+    told = f"finetune: each epoch draws among {viewed.count} kept views of each image and the image itself"
+    say(told)
+    maps = view_maps(extractor, viewed, plain, depth, limits.beside(plain), watch)
+    if maps is not None:
+        return Feed(depth=depth, source=maps, views=viewed.count, told=told)
+    say("finetune: there is no room for the views")
+    return None
 
 
 def _image_feed(extractor: Extractor, viewed: Viewed, classes: int, limits: Limits, watch: Stopwatch) -> Feed:

@@ -46,6 +46,12 @@ def test_pixels_of_other_types_are_taken(images: np.ndarray):
     assert np.array_equal(found, Augmentation("light", 16)(images.astype(np.uint8)))
 
 
+def test_one_dark_image_is_taken_with_a_word():
+    with pytest.warns(UserWarning, match="look like shares of 255"):
+        found = Augmentation("light", 16)(np.full((1, 20, 20, 3), 0.5))
+    assert found.shape == (1, 16, 16, 3)
+
+
 def test_shapes_are_told_in_a_data_set_too():
     unknown = tf.data.Dataset.from_generator(
         lambda: iter(IMAGES), output_signature=tf.TensorSpec((None, None, 3), tf.uint8)
@@ -64,6 +70,8 @@ def test_shapes_are_told_in_a_data_set_too():
         ({"size": (16, 16)}, r"size \(16, 16\) is not allowed"),
         ({"size": 0}, "size 0 is not allowed"),
         ({"size": 16, "seen": 87}, "seen 87 is not allowed"),
+        ({"size": 16, "seen": None}, "seen None is not allowed"),
+        ({"size": 16, "seed": "x"}, "seed 'x' is not allowed"),
         ({"size": 16, "policy": "auto"}, "policy auto is decided for a data set"),
         ({"size": 16, "policy": ["pca_noise"], "colours": IMAGES[0]}, r"colours of shape \(20, 20, 3\)"),
         ({"size": 16, "policy": ["pca_noise"], "colours": IMAGES / 255}, "look like shares of 255"),

@@ -57,6 +57,15 @@ def test_a_policy_is_the_same_after_yaml(tmp_path: Path):
         ("blur", "policy mine: a list of steps is needed, not 'blur'"),
         ({"random_crop": {"scale": [1, 2]}, "blur": None}, "(random_crop, blur) stand as keys"),
         ({"augment": {"blur": {"sigma": 1}}}, "Begin each with a dash: '- blur: ...'"),
+        ({"random_crop": [1, 2]}, "policy mine: its steps (random_crop) stand as keys"),
+        ({"rotation": []}, "policy mine: its steps (rotation) stand as keys"),
+        (
+            {"backbone": "vgg16", "augment": ["blur"]},
+            "not keys (backbone, augment). A recipe goes by --recipe",
+        ),
+        ({"theirs": "standard"}, "not keys (theirs)"),
+        ({"light": ["blur"]}, "policy light: the name is taken"),
+        ({None: ["blur"]}, "policy None: the name is taken"),
     ],
 )
 def test_faults_are_refused_and_told(steps: Any, told: str):
@@ -69,6 +78,13 @@ def test_a_list_of_steps_may_have_a_name():
     named = policy_from({"mine": ["blur"]}, "file")
     assert named == policy_from({"augment": {"mine": ["blur"]}}) == policy_from(["blur"], "mine")
     assert policy_from({"augment": ["blur"]}, "file").name == "file"
+
+
+@pytest.mark.parametrize(("file", "name"), [("light", "own light"), ("auto", "own auto"), ("mine", "mine")])
+def test_a_file_is_not_called_as_what_ships(tmp_path: Path, file: str, name: str):
+    (tmp_path / f"{file}.yaml").write_text("- blur\n")
+    policy = load_policy(str(tmp_path / f"{file}.yaml"))
+    assert policy.name == name and load_policy({policy.name: policy.as_data()}) == policy
 
 
 def test_all_faults_are_told_at_once():

@@ -1,5 +1,6 @@
 """A policy as one object to call: on arrays, or inside `tf.data.Dataset.map`."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,9 @@ class Augmentation:
             )
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
             raise UsageError(f"size {size!r} is not allowed: one whole number of pixels, from 1, is needed.")
-        if not 0 < seen <= 1:
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+            raise UsageError(f"seed {seed!r} is not allowed: a whole number is needed.")
+        if not isinstance(seen, (int, float)) or not 0 < seen <= 1:
             raise UsageError(f"seen {seen!r} is not allowed: a share over 0 and up to 1 is needed.")
         self.size, self.seed = int(size), seed
         if colours is None and self.policy.has("pca_noise"):
@@ -84,7 +87,7 @@ class Augmentation:
             return self._traced(images)
         pixels = np.asarray(images)
         _check_shape(pixels.shape, self.size)
-        _check_values(pixels)
+        _check_values(pixels, dark=pixels.ndim == 3 or len(pixels) == 1)
         batch = pixels[None] if pixels.ndim == 3 else pixels
         if not len(batch):
             return np.zeros((0, self.size, self.size, 3), np.float32)
@@ -127,8 +130,8 @@ def _check_shape(shape: tuple[int | None, ...], size: int) -> None:
         raise UsageError(f"images of {height} px are smaller than the {size} px that come out.")
 
 
-def _check_values(pixels: np.ndarray) -> None:
-    """Whether these may be pixels of 0..255."""
+def _check_values(pixels: np.ndarray, *, dark: bool = False) -> None:
+    """Whether these may be pixels of 0..255; one image that was resized may be `dark` all over."""
     if pixels.dtype.kind not in "uif":
         raise UsageError(f"values of type {pixels.dtype} are no pixels: 0..255 is needed.")
     if pixels.dtype == np.uint8 or not pixels.size:
@@ -140,6 +143,9 @@ def _check_values(pixels: np.ndarray) -> None:
             "preprocessing. Where resizing overshot, np.clip(images, 0, 255) first."
         )
     if pixels.dtype.kind == "f" and high <= 1 and (pixels % 1).any():
-        raise UsageError(
+        told = (
             f"values up to {high:g} look like shares of 255: pixels of 0..255 are needed. Give 255 * images."
         )
+        if not dark:
+            raise UsageError(told)
+        warnings.warn(told, stacklevel=3)

@@ -16,6 +16,9 @@ NONE = "none"
 PROBABILITY = "probability"
 # Under which a recipe has its policy.
 RECIPE_KEY = "augment"
+SHIPPED = shipped("recipes") / "augment"
+# Names that a file of one's own cannot have: whoever reads them thinks of others.
+RESERVED = frozenset({path.stem for path in SHIPPED.glob("*.yaml")} | {AUTO, RECIPE_KEY})
 
 
 @dataclass(frozen=True)
@@ -153,21 +156,33 @@ def policy_from(steps: Any, name: str = "own") -> Policy:
 
 def _titled(given: Any, name: str) -> tuple[str, Any]:
     """(name, steps) of what may stand as `augment: steps` in a recipe, or as `{name: steps}`."""
-    while isinstance(given, Mapping) and len(given) == 1:
-        ((title, steps),) = given.items()
-        if title != RECIPE_KEY and not isinstance(steps, (list, tuple)):
-            break  # one step without its dash
-        name, given = (name if title == RECIPE_KEY else str(title)), steps
-    return name, given
+    if isinstance(given, Mapping) and set(given) == {RECIPE_KEY}:
+        given = given[RECIPE_KEY]
+    if not isinstance(given, Mapping) or len(given) != 1:
+        return name, given
+    ((title, steps),) = given.items()
+    if _is_step(title) or not isinstance(steps, (list, tuple)):
+        return name, given
+    if not isinstance(title, str) or title in RESERVED:
+        raise RecipeError(f"policy {title}: the name is taken; call it otherwise.")
+    return title, steps
+
+
+def _is_step(key: Any) -> bool:
+    return key in STEPS or str(key).partition(".")[0] in PACKAGES
 
 
 def _no_list(given: Any) -> str:
-    if not isinstance(given, Mapping):
+    if not isinstance(given, Mapping) or not given:
         return f"a list of steps is needed, not {given!r}."
-    first = next(iter(given), "random_crop")
+    if not any(map(_is_step, given)):
+        return (
+            f"a list of steps is needed, not keys ({', '.join(map(str, given))}). A recipe goes by --recipe; "
+            "a policy has steps such as '- horizontal_flip'."
+        )
     return (
-        f"its steps ({', '.join(map(str, given)) or 'none'}) stand as keys; a list of steps is needed, "
-        f"for they have an order. Begin each with a dash: '- {first}: ...'."
+        f"its steps ({', '.join(map(str, given))}) stand as keys; a list of steps is needed, for they have "
+        f"an order. Begin each with a dash: '- {next(filter(_is_step, given))}: ...'."
     )
 
 
@@ -224,7 +239,7 @@ def _named(given: Any) -> tuple[str, Mapping[str, Any]]:
 def policy_names() -> list[str]:
     """Names of the policies that come with transferkit, weakest first; `none` is one."""
     order = {NONE: 0, "light": 1, "standard": 2, "strong": 3}
-    names = [path.stem for path in (shipped("recipes") / "augment").glob("*.yaml")]
+    names = [path.stem for path in SHIPPED.glob("*.yaml")]
     return sorted(names, key=lambda name: (order.get(name, 9), name))
 
 
@@ -241,7 +256,7 @@ def load_policy(given: str | list[Any] | tuple[Any, ...] | dict[str, Any]) -> Po
         if not path.is_file():
             raise UsageError(f"policy {given}: no such file.")
     elif given in policy_names():
-        path = shipped("recipes") / "augment" / f"{given}.yaml"
+        path = SHIPPED / f"{given}.yaml"
     elif given == AUTO:
         raise UsageError(
             "policy auto is decided for a data set, by a run or a plan. 'transferkit augment DATA --policy "
@@ -249,7 +264,12 @@ def load_policy(given: str | list[Any] | tuple[Any, ...] | dict[str, Any]) -> Po
         )
     else:
         raise unknown_name("policy", given, [*policy_names(), AUTO], _SEE)
-    return policy_from(_read(path), name=path.stem)
+    return policy_from(_read(path), name=path.stem if path.parent == SHIPPED else _own_name(path.stem))
+
+
+def _own_name(stem: str) -> str:
+    """Of a policy in a file of that name: none that a policy of another kind has."""
+    return f"own {stem}" if stem in RESERVED else stem
 
 
 _SEE = "'transferkit augment --steps' lists policies and steps; a YAML file of steps is a policy too."
