@@ -92,9 +92,9 @@ def test_steps_lists_every_step_and_policy() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "Error: DATA and --sheet FILE.png is missing"),
-        (("photos", "--policy", "standard"), "Error: --sheet FILE.png is missing"),
-        (("--policy", "standard", "--sheet", "x.png"), "Error: DATA is missing"),
+        ((), "Error: missing: DATA and --sheet FILE.png. "),
+        (("photos", "--policy", "standard"), "Error: missing: --sheet FILE.png. "),
+        (("--policy", "standard", "--sheet", "x.png"), "Error: missing: DATA. "),
         (("photos", "--sheet", "x.png"), "give --policy NAME, such as standard"),
         (("photos", "--policy", "light", "--augment", "strong", "--sheet", "x.png"), "say two things"),
         (("photos", "--policy", "light", "--sheet", "x.txt"), "the sheet is a PNG"),

@@ -73,7 +73,8 @@ class Augmented:
         from transferkit.reports.augmented import draw_augmented
 
         check_sheet(Path(target))
-        title = f"policy {self.policy.name}: each image as it is, then {self.versions.shape[1]} versions"
+        named = f"auto, here {self.policy.name}" if self.why else self.policy.name
+        title = f"policy {named}: each image as it is, then {self.versions.shape[1]} versions"
         draw_augmented(self.originals, self.versions, title=title, lines=self.lines, target=Path(target))
 
     def __repr__(self) -> str:
@@ -124,7 +125,9 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     policy, why, plan = _policy(data, recipe)
     check_asked(recipe, policy)
     if not policy.steps:
-        raise UsageError(f"policy {policy.name} changes no image: there is nothing to draw.")
+        raise UsageError(
+            f"policy {policy.name} changes no image: there is nothing to draw. Give one such as standard."
+        )
     spec = lookup(recipe.backbone)
     check_layers(recipe, spec)
     size = spec.image_size if recipe.image_size == AUTO else int(recipe.image_size)

@@ -30,7 +30,7 @@ def augment(data: str | None, policy: str | None, sheet: str | None, steps: bool
     if not data or not sheet:
         missing = " and ".join([*([] if data else ["DATA"]), *([] if sheet else ["--sheet FILE.png"])])
         raise UsageError(
-            f"{missing} is missing: augment needs DATA and --sheet FILE.png; or --steps, which lists what "
+            f"missing: {missing}. augment needs DATA and --sheet FILE.png; or --steps, which lists what "
             "there is."
         )
     target = Path(sheet)

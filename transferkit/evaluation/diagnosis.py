@@ -17,6 +17,7 @@ from transferkit.evaluation.readings import (
     comparable,
     gap,
     harder,
+    lost,
     unsteady,
 )
 
@@ -71,7 +72,7 @@ def _rest(curves: Curves) -> str:
     """What there is to say where no rule found anything."""
     if not comparable(curves) and curves.val_map and curves.val_map[-1] < FITTED:
         return "train's loss has weights, mixed images or a penalty in it, so no gap is read from the two"
-    if curves.start_loss is not None and min(curves.val_loss) > curves.start_loss and not curves.worth:
+    if lost(curves):
         return f"no epoch's val loss came below the {curves.start_loss:.3f} that it started from"
     return "nothing asks for a change"
 
@@ -183,16 +184,22 @@ def _listed(found: list[str]) -> str:
 
 def _underfitting(curves: Curves) -> Diagnosis | None:
     # Train's is of changed images, or with parts dropped, where that was asked for: val may be higher.
+    if harder(curves) and (curves.val_top1[-1] < FITTED or lost(curves)):
+        return _made_too_hard(curves)
     best = curves.val_map[-1] if curves.val_map else max(curves.train_top1[-1], curves.val_top1[-1])
     if best >= FITTED or gap(curves) or not comparable(curves):
         return None
-    if harder(curves):
-        return _made_too_hard(curves)
+    weaker = ", a weaker policy (down to --augment none)" if _changes(curves) else ""
     return Diagnosis(
         "underfitting",
-        f"{_reached(curves, 'only ')}: no gap, but much is not fitted",
-        f"{_more(curves)}, or take a larger --backbone or --image-size",
+        f"{_reached(curves, 'only ')}: no gap beyond chance, but much is not fitted",
+        f"{_more(curves)}, or take a larger --backbone or --image-size{weaker}",
     )
+
+
+def _changes(curves: Curves) -> bool:
+    """Whether images were changed where steps were taken; for what was fitted views were tried."""
+    return curves.asked.augmented and curves.start_loss is not None
 
 
 def _more(curves: Curves) -> str:
@@ -214,14 +221,15 @@ def _made_too_hard(curves: Curves) -> Diagnosis:
     asked = curves.asked
     depth = asked.stochastic_depth
     weaker = [
-        *(["a weaker policy (light is the weakest, none changes nothing)"] if asked.augmented else []),
         *([f"less dropout (--set dropout={asked.dropout / 2:.2g})"] if asked.dropout else []),
-        *([f"less of it (--set stochastic_depth={depth / 2:.2g})"] if depth else []),
+        *([f"less stochastic depth (--set stochastic_depth={depth / 2:.2g})"] if depth else []),
+        *(["a weaker policy (down to --augment none)"] if asked.augmented else []),
     ]
+    lower = ", and no epoch's val loss came below the start's" if lost(curves) else ""
     return Diagnosis(
         "underfitting",
         f"{_reached(curves, 'only ')}: train is harder than val, by what changes its images or drops parts "
-        "of them, and not fitted",
+        f"of them, and not fitted{lower}",
         f"Take {' or '.join(weaker)}, or give it longer ({_longer(curves)})",
     )
 
@@ -239,7 +247,7 @@ def _unread(curves: Curves) -> Diagnosis | None:
 
 def _not_finished(curves: Curves) -> Diagnosis | None:
     count = len(curves.val_loss)
-    if count < 3 or count < curves.epochs:
+    if count < 3 or count < curves.epochs or (harder(curves) and lost(curves)):
         return None
     before = min(curves.val_loss[: -max(1, round(LAST * count))])
     if not min(curves.val_loss[-2:]) < (1 - FALLING) * before:

@@ -70,6 +70,11 @@ def harder(curves: Curves) -> bool:
     return train < FITTED and val - train > max(GAP, 2 * error(curves))
 
 
+def lost(curves: Curves) -> bool:
+    """Whether no epoch is better than the start."""
+    return curves.start_loss is not None and min(curves.val_loss) > curves.start_loss and not curves.worth
+
+
 def grows_too_sure(curves: Curves) -> bool:
     """Whether val's loss ended far over its lowest, whatever its top-1 did."""
     return end(curves.val_loss) > max(TOO_SURE * min(curves.val_loss), NOTICED)

@@ -10,6 +10,7 @@ from transferkit.data.index import Index
 from transferkit.errors import UsageError
 from transferkit.planning.augmenting import Augment, check_labels, decide_augment
 from transferkit.planning.balancing import Balance, decide_balance
+from transferkit.planning.regularising import regularisation
 from transferkit.planning.resizing import decide_resize
 from transferkit.planning.unheard import unheard
 from transferkit.recipe import AUTO, FIND, STAGE_NAMES, Recipe
@@ -94,7 +95,7 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
         evidence=evidence,
     )
     mixing = check_labels(augment, strategy, phases, stated=recipe.strategy != AUTO)
-    told = [*filter(None, (augment.reason, mixing)), *unheard(recipe, strategy, phases)]
+    told = [augment.reason, mixing, regularisation(recipe, phases), *unheard(recipe, strategy, phases)]
     return Plan(
         backbone=spec.name,
         image_size=image_size,
@@ -103,7 +104,14 @@ def make_plan(recipe: Recipe, spec: BackboneSpec, index: Index, evidence: Eviden
         amount=cell.amount.verdict,
         strategy=strategy,
         phases=phases,
-        reasons=(*cell.reasons, why, *_phase_reasons(phases, setting), resize_why, balance.reason, *told),
+        reasons=(
+            *cell.reasons,
+            why,
+            *_phase_reasons(phases, setting),
+            resize_why,
+            balance.reason,
+            *filter(None, told),
+        ),
         evidence=_counted(index, counts)
         | {"try_both": recipe.strategy == AUTO and cell.try_both, "long_images_share": long_share}
         | {"lots_from_per_class": cell.amount.border, "imbalance_ratio": balance.ratio}
