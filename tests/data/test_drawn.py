@@ -57,6 +57,39 @@ def test_labels_are_in_range_and_one_says_nothing_of_another():
     assert np.abs(between).max() < 0.15
 
 
+class Plain:
+    """A palette that shows its class in red and what it is given in green."""
+
+    def __init__(self, number: int, random: np.random.Generator) -> None:
+        self.red = (1 + number) / 25
+
+    def colour(self, values: np.ndarray) -> np.ndarray:
+        return np.stack([np.full_like(values, self.red), values, np.zeros_like(values)], axis=-1)
+
+
+def test_a_picture_shows_its_labels_where_they_are_of(monkeypatch: pytest.MonkeyPatch):
+    """Skin and colour on the figure, which may be shaded, the others around it."""
+    monkeypatch.setattr(palettes, "palette", Plain)
+    monkeypatch.setattr(textures, "texture", lambda number, size, _: np.full((size, size), (1 + number) / 40))
+    right: list[bool] = []
+    for number in range(40):
+        found = draw(number, size=64, seed=5)
+        labels, pixels = found.labels, found.pixels / 255
+        around = np.array([(1 + labels["ground_colour"]) / 25, (1 + labels["ground"]) / 40, 0])
+        on_ground = np.abs(pixels - around).max(axis=2) < 0.12  # noise has up to .04
+        assert on_ground.sum() > 10  # leaves leave little
+        assert np.median(pixels[on_ground], axis=0) == pytest.approx(around, abs=0.05)
+        figure = pixels[~on_ground]
+        if (
+            fractals.COUNT <= labels["shape"] < pictures.FIGURES and len(figure) >= 100
+        ):  # not thin, of one tone
+            expected = (1 + labels["skin"]) / 40 / ((1 + labels["colour"]) / 25)
+            shown = np.median(figure[:, 1] / np.maximum(figure[:, 0], 0.01))  # shade takes from both alike
+            right.append(abs(shown - expected) < 0.1 * expected)
+    # A thin outline may be mostly edge, half figure and half ground.
+    assert len(right) > 15 and np.mean(right) > 0.85
+
+
 @pytest.mark.parametrize("shape", range(0, pictures.FIGURES, 7))
 def test_every_figure_is_there_and_not_everywhere(shape: int):
     draws, kind = pictures._class_of(shape)

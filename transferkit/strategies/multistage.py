@@ -46,8 +46,8 @@ def tuned(setting: Setting, phase: Phase) -> tuple[Phase, ...]:
 def _choices(stages: tuple[str, ...]) -> tuple[FeatureSet, ...]:
     """Few, since each more is another chance to be taken in by cross-validation on few images.
 
-    Measured on 11 sets and two backbones, these three reach 82.0 % test top-1, the best of some twenty in
-    hindsight 83.2; thirteen to choose from are no better (`docs/decision.md`). Where things stand matters
+    Measured on 11 sets and two backbones, these three reach 82.7 % test top-1, the best of the table's in
+    hindsight 83.4; thirteen to choose from are no better (`docs/decision.md`). Where things stand matters
     for digits and hands, where grids gain, and hurts on textures and satellite pictures, where deviations
     do; grids of the first stages never helped.
     """
