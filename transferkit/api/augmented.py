@@ -132,9 +132,7 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     check_layers(recipe, spec)
     size = spec.image_size if recipe.image_size == AUTO else int(recipe.image_size)
     index = open_data(data, recipe.exclude)
-    sides = _sides(index, recipe.seed)
-    plain = DecodePolicy(size_px=size, resize=plan.resize if plan else decide_resize(recipe, sides)[0])
-    side = plan.augment.side_px if plan else canvas_px(policy, plain, sides.to_numpy())
+    plain, side = _decoding(index, recipe, policy, size, plan)
     count = SAMPLE if policy.has("pca_noise") else ROWS
     names, originals, larger = _some(index, (plain, plain.crops_from(side)), recipe.seed, count)
     axes = colour_axes(originals)
@@ -146,6 +144,17 @@ def augment(data: Data, recipe: Asking = None, **settings: Any) -> Augmented:
     cut_from = "" if told else f"crops are cut out of images of {side} px"
     changed = np.stack(versions, axis=1).round().astype(np.uint8)
     return Augmented(policy, why, names, originals, changed, cut_from)
+
+
+def _decoding(
+    index: Index, recipe: Recipe, policy: Policy, size: int, plan: Plan | None
+) -> tuple[DecodePolicy, int]:
+    """(how images are decoded for evaluation, side that crops are cut out of): the plan's, if there is."""
+    if plan:
+        return DecodePolicy(size_px=size, resize=plan.resize), plan.augment.side_px
+    sides = _sides(index, recipe.seed)
+    plain = DecodePolicy(size_px=size, resize=decide_resize(recipe, sides)[0])
+    return plain, canvas_px(policy, plain, sides.to_numpy())
 
 
 def _sha256(path: Path) -> str:

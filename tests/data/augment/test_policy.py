@@ -80,7 +80,16 @@ def test_a_list_of_steps_may_have_a_name():
     assert policy_from({"augment": ["blur"]}, "file").name == "file"
 
 
-@pytest.mark.parametrize(("file", "name"), [("light", "own light"), ("auto", "own auto"), ("mine", "mine")])
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("light", "own light"),
+        ("auto", "own auto"),
+        ("mixup", "own mixup"),
+        ("keras_cv.X", "own keras_cv.X"),
+        ("mine", "mine"),
+    ],
+)
 def test_a_file_is_not_called_as_what_ships(tmp_path: Path, file: str, name: str):
     (tmp_path / f"{file}.yaml").write_text("- blur\n")
     policy = load_policy(str(tmp_path / f"{file}.yaml"))

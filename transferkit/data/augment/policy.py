@@ -17,7 +17,7 @@ PROBABILITY = "probability"
 # Under which a recipe has its policy.
 RECIPE_KEY = "augment"
 SHIPPED = shipped("recipes") / "augment"
-# Names that a file of one's own cannot have: whoever reads them thinks of others.
+# Names that a policy of one's own cannot have: whoever reads them thinks of others.
 RESERVED = frozenset({path.stem for path in SHIPPED.glob("*.yaml")} | {AUTO, RECIPE_KEY})
 
 
@@ -268,8 +268,8 @@ def load_policy(given: str | list[Any] | tuple[Any, ...] | dict[str, Any]) -> Po
 
 
 def _own_name(stem: str) -> str:
-    """Of a policy in a file of that name: none that a policy of another kind has."""
-    return f"own {stem}" if stem in RESERVED else stem
+    """Of a policy in a file of that name: none that a policy of another kind or a step has."""
+    return f"own {stem}" if stem in RESERVED or _is_step(stem) else stem
 
 
 _SEE = "'transferkit augment --steps' lists policies and steps; a YAML file of steps is a policy too."
